@@ -7,6 +7,10 @@
 // combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and
 // testing/ (for tests of formats of your own).
 
+// ==== sparq/base/amx.hpp ====
+// The tiles of AMX, which a program has to ask for. Linux keeps 8 KB of them for every thread that uses them, so it gives
+// them to processes that ask, and sparq asks when it is told to: until then products of bytes run without.
+
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
 // Every SPARQ_HAS_* macro is 0 or 1, never undefined, so that a misspelt one is an error under -Wundef.
@@ -136,6 +140,15 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AMX_INT8  // tiles of bytes; clang++ 14 has names of its own
+#if SPARQ_HAS_AVX512VNNI && ((defined(__AMX_TILE__) && defined(__AMX_INT8__)) || \
+                             (defined(__AMXTILE__) && defined(__AMXINT8__)))
+#define SPARQ_HAS_AMX_INT8 1
+#else
+#define SPARQ_HAS_AMX_INT8 0
+#endif
+#endif
+
 #ifndef SPARQ_HAS_BMI2  // of 64 bits
 #if SPARQ_HAS_AVX2 && defined(__BMI2__) && defined(__x86_64__)
 #define SPARQ_HAS_BMI2 1
@@ -198,12 +211,13 @@
 // Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the
 // compiler may. Translation units built with different -m flags then define different symbols, and the linker cannot
 // swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n) abi_##a##b##c##d##e##f##g##h##i##j##_##k##l##m##n
-#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
+  abi_##a##b##c##d##e##f##g##h##i##j##k##_##l##m##n##o
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
 #define SPARQ_ABI_TAG                                                                                                \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2,  \
-               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS, \
-               SPARQ_COMPILER_VECTORS, SPARQ_COMPILER_FMA, SPARQ_COMPILER_DOTS, SPARQ_COMPILER_BITS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_AMX_INT8, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD,     \
+               SPARQ_HAS_EXCEPTIONS, SPARQ_COMPILER_VECTORS, SPARQ_COMPILER_FMA, SPARQ_COMPILER_DOTS, SPARQ_COMPILER_BITS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }
 
@@ -301,6 +315,63 @@ class [[nodiscard]] expected {
   status failure_;
 };
 
+}  // namespace sparq
+
+#include <atomic>
+#include <string>
+#include <system_error>
+
+namespace sparq {
+
+namespace detail {
+
+/// One for the whole program, whatever its translation units are compiled for.
+inline std::atomic<bool> amx_is_used{false};
+
+/// Asks Linux for the tiles of this process, threads to come included.
+inline status ask_for_amx_tiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr long arch_prctl = 158, request_permission = 0x1023, tile_data = 18;
+  long answer = arch_prctl;
+  __asm__ volatile("syscall" : "+a"(answer) : "D"(request_permission), "S"(tile_data) : "rcx", "r11", "memory");
+  if (answer == 0) return {};
+  return status::failure("sparq: the operating system gives this process no AMX tiles: " +
+                         std::generic_category().message(static_cast<int>(-answer)));
+#else
+  return status::failure("sparq: AMX tiles are asked for on Linux only");
+#endif
+}
+
+}  // namespace detail
+
+SPARQ_ABI_BEGIN
+
+/// From now on products of bytes run in the tiles of AMX, in all threads, where X has 16 rows and more and the channels of
+/// a panel share their k's: dense, tile_wise, and tile_n_m where X is compacted; of scales along k only those of dense for
+/// a multiple of 64 k's. Their sums are the same, bit for bit; what the calling thread kept in its tiles is lost.
+///
+/// Call it when nothing multiplies. Plans made and workspaces measured before do not reckon with it.
+///
+/// Fails, and changes nothing, where the caller is compiled without AMX (-mamx-tile -mamx-int8, or -march=native on a CPU
+/// that has it), or the operating system gives no tiles; only Linux is asked.
+inline status try_use_amx() {
+  if (!SPARQ_HAS_AMX_INT8)
+    return status::failure(
+        "sparq: this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
+  status asked = detail::ask_for_amx_tiles();
+  if (asked) detail::amx_is_used.store(true, std::memory_order_relaxed);
+  return asked;
+}
+/// The same; raises what is wrong.
+inline void use_amx() { try_use_amx().value(); }
+
+/// Products begin without tiles from now on. The operating system takes nothing back.
+inline void stop_using_amx() { detail::amx_is_used.store(false, std::memory_order_relaxed); }
+
+/// Whether products that begin now use tiles.
+inline bool uses_amx() { return SPARQ_HAS_AMX_INT8 && detail::amx_is_used.load(std::memory_order_relaxed); }
+
+SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/base/joined_name.hpp ====
@@ -9014,6 +9085,7 @@ enum class feature : std::uint32_t {
   avx512vbmi2 = 16,  // byte compress and expand
   avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
   avx512bf16 = 64,       // dot products of pairs of bf16
+  amx_int8 = 128,        // tiles of bytes
 };
 
 /// A set of features.
@@ -9045,6 +9117,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vbmi2, "avx512vbmi2");
   add(feature::avx512vpopcntdq, "avx512vpopcntdq");
   add(feature::avx512bf16, "avx512bf16");
+  add(feature::amx_int8, "amx_int8");
   return text.empty() ? "scalar" : text;
 }
 
@@ -9060,6 +9133,7 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
   if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
   if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
+  if (SPARQ_HAS_AMX_INT8) set = set | feature::amx_int8;
   return set;
 }();
 
@@ -10769,6 +10843,128 @@ SPARQ_ABI_END
 // the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
 // weights.
 
+// ==== sparq/simd/rows/x86_amx.hpp ====
+// Blocks of the rows loop in tiles (AMX). A tile is 16 rows of 64 bytes, and one instruction multiplies 16 rows of X,
+// 64 k's long, by 16 channels. Packed words are tiles as they lie: 64 bytes hold four k's of 16 channels.
+//
+//   X: 16 R rows x 64 k's      words: 16 groups of four k's x 16 V channels      sums: 16 R x 16 V
+//
+// No tile is cut: where the groups are no multiple of 16, the last 16 of them are multiplied by words that are zero where
+// they were added before, and the last rows are those of a whole tile, some of which have been multiplied before.
+
+#if SPARQ_HAS_AMX_INT8
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What the instruction reads that lays out tiles: all eight have 16 rows of 64 bytes.
+struct tile_layout {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(tile_layout) == 64, "sparq: the layout of tiles has 64 bytes; a compiler pads it");
+alignas(64) inline constexpr tile_layout whole_tiles = {};
+
+/// Sums of products of bytes in tiles: of unsigned X and signed W, or the other way round.
+template <bool SignedW>
+struct byte_tiles {
+  static constexpr std::size_t rows = 16, channels = 16, groups = 16;
+
+  /// While one lives, and is wanted, tiles are laid out. What the thread's tiles held is lost.
+  class scope {
+   public:
+    explicit scope(bool wanted) : wanted_(wanted) {
+      if (wanted_) _tile_loadconfig(&whole_tiles);
+    }
+    ~scope() {
+      if (wanted_) _tile_release();
+    }
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+
+   private:
+    bool wanted_;
+  };
+
+  /// The words of V tiles of channels.
+  struct weights {
+    const std::uint32_t* words;   // first group of the first tile
+    std::size_t next_tile;        // words from one tile to the next
+    std::size_t next_group;       // words from one group to the next
+    std::size_t count;            // groups, at least 16
+    const std::uint32_t* last;    // V tiles behind each other: the last 16 groups, zero where they were added before;
+                                  // not read where `count` is a multiple of 16
+  };
+
+  /// Sums of 16 R rows by 16 V channels.
+  /// - `x`: packed rows, `ldx` bytes apart
+  /// - `sums`: `lds` apart, overwritten
+  /// @pre a wanted scope lives
+  template <std::size_t R, std::size_t V>
+  SPARQ_APART static void multiply(const void* x, std::size_t ldx, const weights& w, std::int32_t* sums,
+                                   std::size_t lds) noexcept {
+    const auto* row = static_cast<const std::byte*>(x);
+    const std::uint32_t* words = w.words;
+    _tile_zero(0);
+    if constexpr (V == 2) _tile_zero(1);
+    if constexpr (R == 2) _tile_zero(2);
+    if constexpr (R == 2 && V == 2) _tile_zero(3);
+    for (std::size_t left = w.count; left >= groups; left -= groups) {
+      add<R, V>(row, ldx, words, w.next_tile, w.next_group);
+      row += groups * 4;
+      words += groups * w.next_group;
+    }
+    if (const std::size_t left = w.count % groups; left != 0)
+      add<R, V>(row - (groups - left) * 4, ldx, w.last, groups * channels, channels);
+    _tile_stored(0, sums, lds * 4);
+    if constexpr (V == 2) _tile_stored(1, sums + channels, lds * 4);
+    if constexpr (R == 2) _tile_stored(2, sums + rows * lds, lds * 4);
+    if constexpr (R == 2 && V == 2) _tile_stored(3, sums + rows * lds + channels, lds * 4);
+  }
+
+ private:
+  // tiles 0 to 3 are sums, 4 and 5 rows of X, 6 and 7 words; their numbers are part of the instructions
+  template <std::size_t R, std::size_t V>
+  static SPARQ_INLINE void add(const std::byte* x, std::size_t ldx, const std::uint32_t* words, std::size_t next_tile,
+                               std::size_t next_group) {
+    _tile_loadd(4, x, ldx);
+    _tile_loadd(6, words, next_group * 4);
+    if constexpr (V == 2) _tile_loadd(7, words + next_tile, next_group * 4);
+    if constexpr (SignedW) {
+      _tile_dpbusd(0, 4, 6);
+      if constexpr (V == 2) _tile_dpbusd(1, 4, 7);
+    } else {
+      _tile_dpbsud(0, 4, 6);
+      if constexpr (V == 2) _tile_dpbsud(1, 4, 7);
+    }
+    if constexpr (R == 2) {
+      _tile_loadd(5, x + rows * ldx, ldx);
+      if constexpr (SignedW) {
+        _tile_dpbusd(2, 5, 6);
+        if constexpr (V == 2) _tile_dpbusd(3, 5, 7);
+      } else {
+        _tile_dpbsud(2, 5, 6);
+        if constexpr (V == 2) _tile_dpbsud(3, 5, 7);
+      }
+    }
+  }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AMX_INT8
+
 // ==== sparq/simd/rows/x86_avx512_compact.hpp ====
 // Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX-512 VBMI, as
 // x86_avx2_compact.hpp does: a register of the compacted row comes by one vpermb from every 64 bytes of X that its
@@ -11083,6 +11279,10 @@ struct dot4_avx512vnni {
         }(std::make_index_sequence<narrow::groups>{});
   }
   using decoded = W;
+#if SPARQ_HAS_AMX_INT8
+  using tiles = machine::byte_tiles<W::is_signed>;
+  static constexpr std::string_view amx_name = machine::atom_name<"dot4_", X, W, "_amx">;
+#endif
 #if SPARQ_HAS_AVX512VBMI
   template <class Window>
     requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays
@@ -16042,17 +16242,21 @@ struct blocking {
   /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
 
-  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
-    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  /// The same where blocks are multiplied in tiles, so quickly that weights are waited for.
+  static constexpr std::size_t x_bytes_of_tiles = 640 * 1024;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks of so many rows, at least 48.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes,
+                                    std::size_t block = Atom::block_rows) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / block;
+    return (std::max)(fitting, ceil_div(4 * Atom::block_rows, block)) * block;
   }
 
   /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
   /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
-  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
+  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most, std::size_t block = Atom::block_rows) {
     const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
-    return round_up(ceil_div(m, passes), Atom::block_rows);
+    return round_up(ceil_div(m, passes), block);
   }
 };
 
@@ -20862,9 +21066,12 @@ class packed_rows {
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
-  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1)
+  /// - `block`: rows that are multiplied together
+  /// - `may_lie`: whether X may be read where it lies, wherever lines of a cache begin
+  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
+              std::size_t block = Atom::block_rows, bool may_lie = true)
       : w_(w), source_(source) {
-    in_place_ = lies_in_place();
+    in_place_ = may_lie && lies_in_place();
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -20877,8 +21084,9 @@ class packed_rows {
     stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
     at_once_ =
-        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
-    compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted));
+        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together,
+                             block);
+    compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted, block));
   }
 
   /// X is used where it lies, without a copy.
@@ -21136,6 +21344,138 @@ SPARQ_ABI_END
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+//
+// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp); then a block has 32 rows.
+
+// ==== sparq/kernel/loop/tile_rows.hpp ====
+// Blocks of the rows loop that are multiplied in tiles, where the atom has them: two tiles of rows by two of channels.
+// Tiles are whole: the last block of rows begins as early as it must, and what it multiplies twice is not stored again.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether an atom's products of bytes can run in tiles.
+template <class Atom>
+inline constexpr bool has_tiles_v = requires { typename Atom::tiles; };
+
+/// Tiles are laid out while one lives, if they are wanted; where the atom has none, nothing.
+template <class Atom>
+struct tile_scope {
+  explicit tile_scope(bool) {}
+};
+template <class Atom>
+  requires has_tiles_v<Atom>
+struct tile_scope<Atom> : Atom::tiles::scope {
+  using Atom::tiles::scope::scope;
+};
+
+}  // namespace machine
+
+/// Whether scales are those of channels, or of so many k's that only their last ones fill no tile.
+template <class Granularity>
+inline constexpr bool scales_fill_tiles_v = true;
+template <class Granularity>
+  requires scales_along_k_v<Granularity>
+inline constexpr bool scales_fill_tiles_v<Granularity> = Granularity::group % 64 == 0;
+
+/// Rows that are multiplied together, some of which may have been before.
+struct tile_rows {
+  std::size_t first;  // row
+  std::size_t tiles;  // 1 or 2
+  std::size_t known;  // rows at the beginning that were multiplied before
+
+  std::size_t height() const { return tiles * 16; }
+  std::size_t end() const { return first + height(); }
+
+  /// Those that begin with row r of `rows`. @pre rows >= 16, r < rows
+  static tile_rows at(std::size_t r, std::size_t rows) {
+    const std::size_t tiles = rows >= 32 && rows - r > 16 ? 2 : 1;
+    const std::size_t first = (std::min)(r, rows - tiles * 16);
+    return {first, tiles, r - first};
+  }
+};
+
+/// The weights of one block of channels, a register or two, as tiles.
+template <class Atom, class Shape>
+class tile_block {
+  using tiles = typename Atom::tiles;
+  using block = machine::block_register<Atom, Shape>;
+  using packed_x = typename Atom::packed_x;
+
+ public:
+  /// Words of scratch for each register of channels.
+  static constexpr std::size_t last_words = tiles::groups * tiles::channels;
+
+  /// - `registers`: 1 or 2
+  /// - `last`: that many times last_words, which outlive it
+  /// - `fills`: whether `last` is written; otherwise another block has written it for the same weights
+  tile_block(const block_weights& w, std::size_t registers, std::uint32_t* last, bool fills = true)
+      : registers_(registers) {
+    const std::size_t left = w.groups % tiles::groups, apart = block::strip(1) * w.strip_words + block::lane(1);
+    words_ = {w.words, apart, Shape::channels, w.groups, last};
+    if (left == 0 || !fills) return;
+    for (std::size_t j = 0; j < registers; ++j, last += last_words) {
+      const std::uint32_t* from = w.words + j * apart + (w.groups - left) * Shape::channels;
+      std::memset(last, 0, (tiles::groups - left) * tiles::channels * sizeof *last);
+      for (std::size_t g = tiles::groups - left; g < tiles::groups; ++g, from += Shape::channels)
+        std::memcpy(last + g * tiles::channels, from, tiles::channels * sizeof *last);
+    }
+  }
+
+  /// Sums of the rows, all of them. - `x`: row 0, `ldx` elements apart; `sums`: of the first of the rows
+  void multiply(const packed_x* x, std::size_t ldx, const tile_rows& rows, std::int32_t* sums,
+                std::size_t lds) const noexcept {
+    multiply(words_, x, ldx, rows, sums, lds);
+  }
+
+  /// The same where scales run along k: the sums of each segment are scaled and added to floats, with the roundings of
+  /// scaled_rows.hpp. @pre all segments but the last fill tiles
+  void multiply_scaled(const packed_x* x, std::size_t ldx, const tile_rows& rows, const block_scales& scales,
+                       float* sums, std::size_t lds) const noexcept {
+    alignas(alignment) std::int32_t segment[32 * 32];
+    for (std::size_t r = 0; r < rows.height(); ++r) std::fill_n(sums + r * lds, registers_ * Atom::lanes, 0.0F);
+    auto words = words_;
+    for (std::size_t s = 0, at = 0; s < scales.count; ++s, at += Shape::channels, x += scales.segment_k) {
+      words.count = scales.segments[s];
+      if (words.count == 0) continue;
+      multiply(words, x, ldx, rows, segment, 32);
+      for (std::size_t j = 0; j < registers_; ++j) {
+        const std::size_t place = at + block::strip(j) * scales.strip + block::lane(j), lane = j * Atom::lanes;
+        typename Atom::acc start;
+        machine::start_sums(start, scales.sums + place, scales.factor);
+        const auto of_channels = machine::load_scales(start, scales.scales + place);
+        for (std::size_t r = 0; r < rows.height(); ++r)
+          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * 32 + lane), of_channels);
+      }
+      words.words += words.count * Shape::channels;
+    }
+  }
+
+ private:
+  void multiply(const typename tiles::weights& words, const packed_x* x, std::size_t ldx, const tile_rows& rows,
+                std::int32_t* sums, std::size_t lds) const noexcept {
+    const auto run = [&]<std::size_t R, std::size_t V>() {
+      tiles::template multiply<R, V>(x + rows.first * ldx, ldx * sizeof *x, words, sums, lds);
+    };
+    if (rows.tiles == 2)
+      registers_ == 2 ? run.template operator()<2, 2>() : run.template operator()<2, 1>();
+    else
+      registers_ == 2 ? run.template operator()<1, 2>() : run.template operator()<1, 1>();
+  }
+
+  typename tiles::weights words_;
+  std::size_t registers_;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 #include <algorithm>
 #include <cstddef>
@@ -21221,13 +21561,21 @@ class panel_loop {
       block_rows > 5 && !is_grouped && !looks_up && !permutes && !is_list && blocking<Atom>::registers_at_once != 1;
   static constexpr bool asks_for_strip = may_ask && numeric_type::bits >= 16;
   static constexpr bool asks_for_next = may_ask && numeric_type::bits >= 8 && std::is_same_v<k_map, contiguous>;
+  /// Bytes whose channels share the order of k's, and scales whole tiles; see tile_rows.hpp.
+  static constexpr bool has_tiles = machine::has_tiles_v<block_atom> && scales_fill_tiles_v<granularity> && !permutes &&
+                                    std::is_same_v<loop_k_map, contiguous> && registers == 2 &&
+                                    (decodes || entry_t<numeric_type>::bits == 8);
+  /// The same in panels that lost channels, whose words are not decoded beforehand.
+  static constexpr bool has_gap_tiles = has_tiles && may_have_gaps && !decodes;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w),
-        rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes),
+      : in_tiles_(has_tiles && y.rows >= 16 && uses_amx()),
+        w_(w),
+        rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
+              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, pass_unit(), !in_tiles_),
         y_(y),
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
@@ -21252,7 +21600,11 @@ class panel_loop {
   }
 
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
-  static constexpr std::string_view atom_name() { return Atom::name; }
+  std::string_view atom_name() const {
+    if constexpr (has_tiles)
+      if (in_tiles_) return Atom::amx_name;
+    return Atom::name;
+  }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
@@ -21264,6 +21616,8 @@ class panel_loop {
   /// How rows of X reach the atom.
   std::string x_access() const { return rows_.access(); }
   std::size_t cached_rows() const { return rows_.at_once(); }
+  /// Rows of a block.
+  std::size_t tall_rows() const { return in_tiles_ ? 32 : block_rows; }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -21276,7 +21630,8 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
-    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once());
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), pass_unit());
+    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= 16);
     for (std::size_t m = m0; m < m1; m += together) {
       const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
@@ -21298,13 +21653,27 @@ class panel_loop {
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
   /// Panels with gaps decode in every block.
-  static bool decodes_for(std::size_t rows) { return decodes && rows >= blocking<Atom>::widened_rows; }
+  bool decodes_for(std::size_t rows) const {
+    return decodes && rows >= (in_tiles_ ? 16 : blocking<Atom>::widened_rows);
+  }
+  /// Rows of which passes have a multiple: of whole blocks, and of tiles if X is multiplied in them.
+  std::size_t pass_unit() const { return in_tiles_ ? 96 : Atom::block_rows; }
+  static_assert(!has_tiles || 96 % (2 * Atom::block_rows) == 0, "sparq: blocks and pairs of tiles fill 96 rows");
 
   std::size_t gap_tile_bytes() const {
-    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
+    return round_up((in_tiles_ ? 32 : Atom::block_rows) * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
   /// The sums of kept channels, those of all channels, and a mask of the kept ones.
-  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + round_up(gap_channels_, 64 * 8) / 8; }
+  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + gap_mask_bytes() + gap_last_bytes(); }
+  std::size_t gap_mask_bytes() const { return round_up(gap_channels_, 64 * 8) / 8; }
+  /// The last words of every strip as tiles.
+  std::size_t gap_last_bytes() const {
+    if constexpr (has_gap_tiles)
+      if (in_tiles_)
+        return round_up(gap_channels_, block_channels) / Atom::lanes *
+               tile_block<block_atom, shape_type>::last_words * sizeof(std::uint32_t);
+    return 0;
+  }
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
@@ -21328,6 +21697,8 @@ class panel_loop {
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
+    if constexpr (has_tiles)
+      if (takes_tiles(panel, rows)) return multiply_in_tiles(panel, first_strip, last_strip, m, rows, x, ldx, buffers);
 
     alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded,
                                                 most_wide_rows * wide_registers(1) * Atom::lanes)];
@@ -21360,6 +21731,43 @@ class panel_loop {
     }
   }
 
+  bool takes_tiles(const packed_panel& panel, std::size_t rows) const noexcept {
+    return in_tiles_ && rows >= 16 && panel.groups >= 16;
+  }
+
+  /// The same in tiles.
+  void multiply_in_tiles(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                         std::size_t rows, const packed_x* x, std::size_t ldx, std::byte* buffers) const noexcept
+    requires has_tiles
+  {
+    using tiles = tile_block<block_atom, shape_type>;
+    alignas(alignment) sum_type sums[32 * block_channels];
+    alignas(alignment) std::uint32_t last[registers * tiles::last_words];
+    const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
+    for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
+      const std::size_t width = (std::min)(round_up(kept - c, shape_type::channels), block_channels);
+      block_weights weights = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      if constexpr (decodes) decode_strips(panel, width, buffers, weights);
+      [[maybe_unused]] const block_scales scales = scales_at(panel, c);
+      const tiles block(weights, width / Atom::lanes, last);
+      const std::size_t channels = (std::min)(kept - c, width);
+      for (std::size_t r = 0; r < rows;) {
+        const tile_rows some = tile_rows::at(r, rows);
+        const std::size_t stored = some.height() - some.known;
+        if constexpr (requires { y_.prefetch(m, stored, c, channels); })
+          y_.prefetch(m + r, stored, panel.first_channel + c, channels);
+        if constexpr (is_grouped)
+          block.multiply_scaled(reinterpret_cast<const block_x*>(x), ldx, some, scales, sums, block_channels);
+        else
+          block.multiply(reinterpret_cast<const block_x*>(x), ldx, some, sums, block_channels);
+        store_tile(sums + some.known * block_channels, block_channels, stored, channels, sum_factor, y_,
+                   {m + r, panel.first_channel + c, 0, w_.weight_sums().data()}, stages_);
+        r += stored;
+      }
+      c += width;
+    }
+  }
+
   /// Channels of the next block where `left` follow.
   static std::size_t width_of_block(std::size_t rows, std::size_t left) noexcept {
     const std::size_t widest = wide_registers(rows) * Atom::lanes;
@@ -21379,16 +21787,28 @@ class panel_loop {
     for (const index_t channel : w_.kept_channels().subspan(panel.kept_channels, panel.kept))
       mask[channel / 64] |= std::uint64_t{1} << channel % 64;
     const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
+    [[maybe_unused]] auto* last = reinterpret_cast<std::uint32_t*>(buffer + gap_tile_bytes() * 2 + gap_mask_bytes());
     for (std::size_t r = 0; r < rows;) {
-      const std::size_t height = next_block_height<Atom>(rows - r);
+      std::size_t height = next_block_height<Atom>(rows - r), known = 0;
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx,
-                 weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
-                 scales_at(panel, c), tile + c, ldt);
+        const auto weights =
+            weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height);
+        if constexpr (has_gap_tiles) {
+          if (takes_tiles(panel, rows)) {
+            using tiles = tile_block<block_atom, shape_type>;
+            const tiles block(weights, width / Atom::lanes, last + c / Atom::lanes * tiles::last_words, r == 0);
+            const tile_rows some = tile_rows::at(r, rows);
+            block.multiply(reinterpret_cast<const block_x*>(x), ldx, some, tile + c, ldt);
+            height = some.height() - some.known, known = some.known;
+            c += width;
+            continue;
+          }
+        }
+        multiply(width, height, x + r * ldx, ldx, weights, scales_at(panel, c), tile + c, ldt);
         c += width;
       }
-      for (std::size_t i = 0; i < height; ++i) expand(tile + i * ldt, mask, ldt / 64, spread + i * ldt);
+      for (std::size_t i = 0; i < height; ++i) expand(tile + (known + i) * ldt, mask, ldt / 64, spread + i * ldt);
       store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
@@ -21577,6 +21997,7 @@ class panel_loop {
   static constexpr std::size_t tile_blocks = 4;
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
+  bool in_tiles_;
   Packed w_;
   rows_of_x rows_;
   Y y_;
@@ -21824,6 +22245,8 @@ class rows_loop {
     return in_form([](const auto& loop) { return loop.cached_rows(); });
   }
   std::size_t strips() const { return loop_.strips(); }
+  /// Rows of a block, of which the parts of the work have whole ones.
+  std::size_t tall_rows() const { return loop_.tall_rows(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
@@ -22201,10 +22624,10 @@ class operation {
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, of_rows(y, m), {}, zero_point),
         m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
+        grid_(work_grid::make(concurrency, m, block_rows(), may_cut_strips ? loop_.strips() : 1)) {}
 
   std::size_t workspace_bytes() const {
-    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, block_rows()), m_));
   }
   /// The least that a run needs: the rows of every part are taken one by one then, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
@@ -22213,18 +22636,24 @@ class operation {
   status run(Executor& executor, workspace& scratch, std::size_t first_row = 0) const {
     auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor, first_row);
+    run_parts(loop_, grid_, m_, block_rows(), least_rows, *bytes, executor, first_row);
     return {};
   }
   explanation explain() const {
     return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
-            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
+            Packed::layout_name(),   loop_.x_access(),       block_rows(),
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
             workspace_bytes(),       least_workspace_bytes()};
   }
 
  private:
   static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
+  std::size_t block_rows() const {
+    if constexpr (requires { loop_.tall_rows(); })
+      return loop_.tall_rows();
+    else
+      return loop_type::block_rows;
+  }
   static tile_target<sum_type> of_rows(tile_target<sum_type> y, std::size_t m) {
     y.rows = m;
     return y;
@@ -27220,8 +27649,11 @@ struct rows_cycles {
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
   double compacted = 0;         // a k of one row, for each panel that lists its k's
   double widened_k = 0;         // a k of one row that no panel compacts, once for all weights
-  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut
+  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut, tiles
   double packed_row = 0;        // a row of X that is packed, besides its k's
+  double tile_group = 0;        // in tiles (AMX): a strip group of 16 rows
+  double scaled_tile = 0;       // besides, for each scale of 16 channels
+  double decoded_group = 0;     // the same of narrow codes, for all rows that are packed together
   double strip = 0;             // 16 channels, whatever the rows: finding their weights, storing their first row
   double listed_strip = 0;      // besides, where the strip lists k's of its own
   double store = 0;             // 16 sums of one row
@@ -27315,7 +27747,11 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted_shared = 0.05,
                .position = 0.1,
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .copied_k = 0.03,
                .packed_row = 4.4,
+               .tile_group = 1.5,
+               .scaled_tile = 60,
+               .decoded_group = narrow ? 1.0 : 0.0,
                .strip = 14,
                .listed_strip = 15,
                .store = 11,
@@ -27613,6 +28049,10 @@ class rows_estimate {
   /// Wide weights in runs are asked for in their strip, too; the times of AVX2 were fitted without.
   static constexpr bool asks_in_runs = SPARQ_HAS_AVX512 && std::is_same_v<k_map, runs>;
   static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
+  /// Whether a panel's sums can be those of tiles (kernel/loop/tile_rows.hpp): of dense weights, and of these.
+  static constexpr bool has_dense_tiles = has_tiles_v<atom> && scales_fill_tiles_v<G>;
+  static constexpr bool has_tiles =
+      has_dense_tiles && (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -27627,8 +28067,11 @@ class rows_estimate {
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
                                 one_row, few_rows, is_contiguous,
                                 is_wide && (is_contiguous || compacts || asks_in_runs)};
-    return blocks<atom>(group_cycles(in_pairs), weights) + ends_of_blocks<atom>(form.strips(), in_pairs) +
-           looking_up(form.strip_groups()) + preparing_x() +
+    const bool tiled = has_tiles && in_tiles();
+    const double products = tiled ? tiles(weights)
+                                  : blocks<atom>(group_cycles(in_pairs), weights) +
+                                        ends_of_blocks<atom>(form.strips(), in_pairs);
+    return products + looking_up(form.strip_groups()) + preparing_x(tiled) +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
 
@@ -27639,8 +28082,11 @@ class rows_estimate {
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
         is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
         true, is_wide};
-    return blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
-           ends_of_blocks<atom>(dense_strips(), in_pairs) + packing_x() + storing(dense_strips()) + cycles.call;
+    const bool tiled = has_dense_tiles && in_tiles();
+    const double products = tiled ? tiles(weights)
+                                  : blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
+                                        ends_of_blocks<atom>(dense_strips(), in_pairs);
+    return products + (tiled ? copying_x() : packing_x()) + storing(dense_strips()) + cycles.call;
   }
 
   /// Weights in native_window_shape<N, G>.
@@ -27656,7 +28102,7 @@ class rows_estimate {
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
                                 read.few_rows_windows, false, false, read.not_hidden_windows};
-    const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
+    const double packing = shares_cut ? copying_x() : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            ends_of_blocks<window_atom>(form.strips(), false) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -27753,16 +28199,17 @@ class rows_estimate {
   }
 
   /// X as this format takes it: compacted for each panel, or packed once for all.
-  double preparing_x() const {
+  double preparing_x(bool tiled) const {
     const double panel_k = k() * static_cast<double>(w_.index.panels());
     if constexpr (compacts)
       return panel_k * (rows_of_x() * cycles.compacted_shared + parts() * cycles.position);
     else if constexpr (std::is_same_v<typename F::k_map, list>)
       return panel_k * rows_of_x() * cycles.compacted;
     else
-      return packing_x();
+      return tiled ? copying_x() : packing_x();
   }
   double packing_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.widened_k); }
+  double copying_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.copied_k); }
 
   /// Sums of all rows.
   double storing(std::size_t strips, double besides = 0) const {
@@ -27770,6 +28217,21 @@ class rows_estimate {
   }
   /// Entries that tables give the groups of all strips.
   double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
+
+  bool in_tiles() const { return m_ >= 16 && uses_amx(); }
+  /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
+  double tiles(weight_stream weights) const {
+    const double parts = static_cast<double>(
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 96)));
+    const auto groups = static_cast<double>(weights.groups);
+    double of_rows = cycles.tile_group;
+    if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
+    const double products =
+        groups * (static_cast<double>(ceil_div(m_, 16)) * of_rows + parts * cycles.decoded_group);
+    const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
+    const double reads = weights.bytes / read.asked + again / read.again;
+    return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);
+  }
 
   /// All blocks of rows. The first one that meets a strip waits for memory, where the layers of a network come from;
   /// the others find the strip in the first-level cache. Once more for each part of X that is packed together.
