@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The matrix test of products in the tiles of AMX: numbers of rows, channels and k's around whole tiles, every format whose
 // channels share their k's, panels that lost channels, and what is decoded or looked up before.
+#include <sparq/compress/prune.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -15,6 +16,7 @@
 #include "tests/support/matrix.hpp"
 #include "tests/support/amx.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -118,6 +120,32 @@ TEMPLATE_TEST_CASE("matrix: shared k's equal the reference in tiles", "", (with<
   check_tiles<tile_wise<32>, TestType>();
   check_tiles<tile_wise<100>, TestType>();
   check_tiles<tile_n_m<32, 2, 4>, TestType>();
+}
+
+TEST_CASE("matrix: wide panels that lost channels give the same sums in tiles") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (int trial = 0; trial < 20; ++trial) {
+    const gemm_extents e{33 + random.below(60), 150 + random.below(100), 150 + random.below(300)};
+    INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+    std::vector<float> weights(e.n * e.k);
+    for (std::size_t i = 0; i < weights.size(); ++i)  // channels of small weights are pruned, and lie between others
+      weights[i] = static_cast<float>(random.between(1, 100)) * (i / e.k % 3 == 0 ? 0.001F : 1.0F);
+    const weight_shape shape{e.n, e.k};
+    const auto w = pack(encode<tile_wise<100>, s8>(weights, shape, prune<tile_wise<100>>(weights, shape, 0.6)));
+    CHECK(std::ranges::any_of(w.view().panels(), [](const packed_panel& p) { return p.kept > 32 && p.kept < p.channels; }));
+    const auto x = sparq_test::random_x<u8>(e, sparq_test::random_style(random), random);
+    const auto product = [&] {
+      sparq_test::guarded_output<std::int32_t> y(e.m, e.n, random);
+      gemm(x.view(), w, y.view(), scratch);
+      REQUIRE(y.surroundings_intact());
+      return y.elements();
+    };
+    const auto want = product();
+    const sparq_test::amx_in_use tiles;
+    REQUIRE(product() == want);
+  }
 }
 
 TEST_CASE("matrix: codebooks and longer positions equal the reference in tiles") {
