@@ -25,6 +25,7 @@
 
 #include <fmt/format.h>
 
+#include <sparq/base/amx.hpp>
 #include <sparq/base/error.hpp>
 
 #include <chrono>
@@ -62,6 +63,7 @@ std::vector<workload> read_workloads(const command_line& line) {
 // Measures, and prints each table when it is complete.
 report measured(const command_line& line, const table_style& style) {
   const std::vector<workload> work = read_workloads(line);
+  if (line.asked.amx) sparq::use_amx();
   report found;
   found.date = utc_now();
   found.machine = describe_machine(line.asked.seed);

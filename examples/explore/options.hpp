@@ -16,6 +16,7 @@ struct options {
   std::vector<double> sparsities;     // ascending, each in [0, 1); empty: see sparsity_levels()
   std::optional<std::size_t> m;       // activation rows of every layer, instead of the layer's own
   bool quick = false;                 // fewer layers and levels, shorter measurements
+  bool amx = false;                   // bytes in tiles
   std::uint64_t seed = 1;
 };
 

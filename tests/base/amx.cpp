@@ -19,7 +19,8 @@ TEST_CASE("amx: code without tiles is told what to compile, and nothing changes"
     CHECK(answer.ok() == uses_amx());
     stop_using_amx();
   } else {
-    CHECK(answer.message() == "sparq: this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
+    CHECK(answer.message() ==
+          "this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
     CHECK_THROWS_AS(use_amx(), error);
   }
   CHECK_FALSE(uses_amx());

@@ -76,7 +76,7 @@ TEST_CASE("aims: a wrong section is refused with its line") {
   for (const std::string shape : {"1x0x3", "1x2", "1x2x3x4", "1x-2x3", "1x2x1073741825", "99999999999999999999x2x3"})
     CHECK(refusal("[few]\nshapes " + shape) ==
           "aims:2: " + shape + " is not MxNxK with three extents from 1 to 2^30, like 512x1024x1024");
-  CHECK(refusal("[few]\nmode cold") == "aims:2: a mode is hot, rotate or k_major");
+  CHECK(refusal("[few]\nmode cold") == "aims:2: a mode is hot, rotate, k_major or amx");
   CHECK(refusal("[few]\nneeds avx2 avx1024") == "aims:2: no feature is called avx1024");
   CHECK(refusal("[few]\nneeds scalar") == "aims:2: no feature is called scalar");
   for (const char* rest : {"mode hot\nneeds avx2\n", "shapes 1x2x3\nneeds avx2\n", "shapes 1x2x3\nmode hot\n"})

@@ -112,14 +112,15 @@ explanation explain_rows(std::size_t m, std::size_t k = 128) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("matrix: dense equals the reference in tiles", "", (with<s8, u8>), (with<s8, s8>), (with<u8, u8>),
-                   (with<u8, s8>), (with<s4, u8>), (with<ternary, s8>), (with<binary, u8>)) {
+                   (with<u8, s8>), (with<s4, u8>), (with<binary, s8>)) {
   check_tiles<dense, TestType>();
 }
 
-TEMPLATE_TEST_CASE("matrix: shared k's equal the reference in tiles", "", (with<s8, u8>), (with<u8, s8>), (with<s4, s8>)) {
-  check_tiles<tile_wise<32>, TestType>();
-  check_tiles<tile_wise<100>, TestType>();
-  check_tiles<tile_n_m<32, 2, 4>, TestType>();
+TEST_CASE("matrix: shared k's equal the reference in tiles") {
+  check_tiles<tile_wise<32>, with<u8, s8>>();
+  check_tiles<tile_wise<100>, with<s8, u8>>();
+  check_tiles<tile_wise<100>, with<s4, s8>>();
+  check_tiles<tile_n_m<32, 2, 4>, with<s8, s8>>();
 }
 
 TEST_CASE("matrix: wide panels that lost channels give the same sums in tiles") {
@@ -155,11 +156,10 @@ TEST_CASE("matrix: codebooks and longer positions equal the reference in tiles")
 }
 
 TEST_CASE("matrix: scales along k give the same bits in tiles") {
-  check_scaled_tiles<s4, u8, per_group<64>>();
-  check_scaled_tiles<s4, s8, per_group<128>>();
+  check_scaled_tiles<s4, s8, per_group<64>>();
   check_scaled_tiles<s8, u8, per_group<128>>();
   check_scaled_tiles<u8, u8, per_group<64>>();
-  check_scaled_tiles<ternary, s8, per_group<256>>();
+  check_scaled_tiles<ternary, u8, per_group<256>>();
 }
 
 TEST_CASE("matrix: convolutions equal the plain ones in tiles") {

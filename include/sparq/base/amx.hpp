@@ -24,10 +24,10 @@ inline status ask_for_amx_tiles() {
   long answer = arch_prctl;
   __asm__ volatile("syscall" : "+a"(answer) : "D"(request_permission), "S"(tile_data) : "rcx", "r11", "memory");
   if (answer == 0) return {};
-  return status::failure("sparq: the operating system gives this process no AMX tiles: " +
+  return status::failure("the operating system gives this process no AMX tiles: " +
                          std::generic_category().message(static_cast<int>(-answer)));
 #else
-  return status::failure("sparq: AMX tiles are asked for on Linux only");
+  return status::failure("AMX tiles are asked for on Linux only");
 #endif
 }
 
@@ -45,8 +45,7 @@ SPARQ_ABI_BEGIN
 /// that has it), or the operating system gives no tiles; only Linux is asked.
 inline status try_use_amx() {
   if (!SPARQ_HAS_AMX_INT8)
-    return status::failure(
-        "sparq: this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
+    return status::failure("this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
   status asked = detail::ask_for_amx_tiles();
   if (asked) detail::amx_is_used.store(true, std::memory_order_relaxed);
   return asked;

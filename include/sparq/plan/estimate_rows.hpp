@@ -227,7 +227,7 @@ class rows_estimate {
   /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
   double tiles(weight_stream weights) const {
     const double parts = static_cast<double>(
-        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 96)));
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 32)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
     if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
