@@ -335,10 +335,10 @@ inline status ask_for_amx_tiles() {
   long answer = arch_prctl;
   __asm__ volatile("syscall" : "+a"(answer) : "D"(request_permission), "S"(tile_data) : "rcx", "r11", "memory");
   if (answer == 0) return {};
-  return status::failure("sparq: the operating system gives this process no AMX tiles: " +
+  return status::failure("the operating system gives this process no AMX tiles: " +
                          std::generic_category().message(static_cast<int>(-answer)));
 #else
-  return status::failure("sparq: AMX tiles are asked for on Linux only");
+  return status::failure("AMX tiles are asked for on Linux only");
 #endif
 }
 
@@ -356,8 +356,7 @@ SPARQ_ABI_BEGIN
 /// that has it), or the operating system gives no tiles; only Linux is asked.
 inline status try_use_amx() {
   if (!SPARQ_HAS_AMX_INT8)
-    return status::failure(
-        "sparq: this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
+    return status::failure("this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
   status asked = detail::ask_for_amx_tiles();
   if (asked) detail::amx_is_used.store(true, std::memory_order_relaxed);
   return asked;
@@ -21575,7 +21574,7 @@ class panel_loop {
       : in_tiles_(has_tiles && y.rows >= 16 && uses_amx()),
         w_(w),
         rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
-              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, pass_unit(), !in_tiles_),
+              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), !in_tiles_),
         y_(y),
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
@@ -21616,7 +21615,7 @@ class panel_loop {
   /// How rows of X reach the atom.
   std::string x_access() const { return rows_.access(); }
   std::size_t cached_rows() const { return rows_.at_once(); }
-  /// Rows of a block.
+  /// Rows of a block: two tiles, where X is multiplied in them.
   std::size_t tall_rows() const { return in_tiles_ ? 32 : block_rows; }
 
   /// Strips of channels, the unit in which work is divided.
@@ -21630,7 +21629,7 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
-    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), pass_unit());
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), tall_rows());
     [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= 16);
     for (std::size_t m = m0; m < m1; m += together) {
       const std::size_t rows = (std::min)(together, m1 - m);
@@ -21656,12 +21655,8 @@ class panel_loop {
   bool decodes_for(std::size_t rows) const {
     return decodes && rows >= (in_tiles_ ? 16 : blocking<Atom>::widened_rows);
   }
-  /// Rows of which passes have a multiple: of whole blocks, and of tiles if X is multiplied in them.
-  std::size_t pass_unit() const { return in_tiles_ ? 96 : Atom::block_rows; }
-  static_assert(!has_tiles || 96 % (2 * Atom::block_rows) == 0, "sparq: blocks and pairs of tiles fill 96 rows");
-
   std::size_t gap_tile_bytes() const {
-    return round_up((in_tiles_ ? 32 : Atom::block_rows) * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
+    return round_up(tall_rows() * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
   /// The sums of kept channels, those of all channels, and a mask of the kept ones.
   std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + gap_mask_bytes() + gap_last_bytes(); }
@@ -28222,7 +28217,7 @@ class rows_estimate {
   /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
   double tiles(weight_stream weights) const {
     const double parts = static_cast<double>(
-        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 96)));
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 32)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
     if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
