@@ -8,34 +8,18 @@
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/numeric/codebook.hpp>
-#include <sparq/op/conv2d.hpp>
 
-#include "tests/support/catch.hpp"
-#include "tests/support/convolution.hpp"
-#include "tests/support/matrix.hpp"
+#include "tests/support/patches.hpp"
 
 #include <span>
 #include <vector>
 
 using namespace sparq;
+using sparq_test::check_patches;
 using sparq_test::convolution_problem;
 using sparq_test::with;
 
 namespace {
-
-template <class Format, class X, class W, class Shape = default_panel_shape<W>>
-void check_patches(const convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
-  INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
-  using sum_type = sparq_test::convolution_sum<X, W>;
-  const sparq_test::convolution_weights<Format, W, Shape> w(p, random);
-  const auto want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
-  sparq_test::guarded_output<sum_type> y(p.pixels(), p.n, 0, random.below(20));
-  conv2d(p.image(), std::span(w.views),
-         image_view<sum_type>(y.view().data, p.images, p.out_height(), p.out_width(), p.n), p.window, p.padding,
-         epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
-  REQUIRE(sparq_test::first_difference(y.elements(), want, p.n, 0) == "");
-  REQUIRE(y.surroundings_intact());
-}
 
 template <class Format, class X, class W, class Shape = default_panel_shape<W>>
 void check_random_patches(int trials, sparq_test::random_source& random, workspace& scratch) {

@@ -8,13 +8,11 @@
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/numeric/codebook.hpp>
-#include <sparq/op/conv2d.hpp>
 #include <sparq/plan/estimate_rows.hpp>
 #include <sparq/tensor/encode.hpp>
 
-#include "tests/support/convolution.hpp"
-#include "tests/support/matrix.hpp"
 #include "tests/support/amx.hpp"
+#include "tests/support/patches.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -53,24 +51,28 @@ void check_tiles() {
 }
 
 template <class Format, class X, class W>
-void check_patches() {
+void check_patches_in_tiles() {
   const sparq_test::amx_in_use tiles;
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  for (int trial = 0; trial < 60; ++trial) {
-    const auto p = sparq_test::random_convolution<X>(random);
-    INFO(Format::name() << ", " << p.text());
-    using sum_type = sparq_test::convolution_sum<X, W>;
-    const sparq_test::convolution_weights<Format, W, default_panel_shape<W>> w(p, random);
-    const auto want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
-    sparq_test::guarded_output<sum_type> y(p.pixels(), p.n, 0, random.below(20));
-    conv2d(p.image(), std::span(w.views),
-           image_view<sum_type>(y.view().data, p.images, p.out_height(), p.out_width(), p.n), p.window, p.padding,
-           epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
-    REQUIRE(sparq_test::first_difference(y.elements(), want, p.n, 0) == "");
+  for (int trial = 0; trial < 60; ++trial)
+    sparq_test::check_patches<Format, X, W>(sparq_test::random_convolution<X>(random), random, scratch);
+}
+
+/// A product of elements Y has the same bits with tiles and without.
+template <class Y, class X, class W, class Epilogue>
+void check_same_in_tiles(gemm_extents e, const X& x, const W& w, const Epilogue& stages,
+                         sparq_test::random_source& random, workspace& scratch) {
+  const auto product = [&] {
+    sparq_test::guarded_output<Y> y(e.m, e.n, random);
+    gemm(x.view(), w, y.view(), stages, sparq_test::scrambled_executor{1 + random.below(4), &random}, scratch);
     REQUIRE(y.surroundings_intact());
-  }
+    return y.elements();
+  };
+  const auto want = product();
+  const sparq_test::amx_in_use tiles;
+  REQUIRE(product() == want);
 }
 
 /// Scales along k: the same bits as without tiles.
@@ -86,24 +88,18 @@ void check_scaled_tiles() {
         sparq_test::random_tensor<dense, W>({e.n, e.k}, sparq_test::random_style(random), random), random));
     const auto x = sparq_test::random_x<X>(e, sparq_test::random_style(random), random);
     const epilogue stages(scale(1.0F), subtract_zero_point(random.chance(0.5) ? 0 : random.between(-100, 100)));
-    const auto product = [&] {
-      sparq_test::guarded_output<float> y(e.m, e.n, random);
-      gemm(x.view(), w, y.view(), stages, sparq_test::scrambled_executor{1 + random.below(4), &random}, scratch);
-      REQUIRE(y.surroundings_intact());
-      return y.elements();
-    };
-    const auto want = product();
-    const sparq_test::amx_in_use tiles;
-    REQUIRE(product() == want);
+    check_same_in_tiles<float>(e, x, w, stages, random, scratch);
   }
 }
 
-/// What explain says of m rows of X by 48 channels.
+/// What explain says of m rows of X by 48 channels. - `pruned`: every third channel has no weights
 template <class Format, numeric W, class Granularity = default_granularity<W>>
-explanation explain_rows(std::size_t m, std::size_t k = 128) {
-  sparq_test::random_source random;
-  const auto packed = pack(sparq_test::with_scales<Granularity>(
-      sparq_test::random_tensor<Format, W>({48, k}, sparq_test::value_style::any, random), random));
+explanation explain_rows(std::size_t m, std::size_t k = 128, bool pruned = false) {
+  mask keep({48, k}, true);
+  for (std::size_t n = 0; n < 48; n += 3)
+    for (std::size_t i = 0; pruned && i < k; ++i) keep.set(n, i, false);
+  const std::vector<float> ones(48 * k, 1.0F);
+  const auto packed = pack(encode<Format, W, Granularity>(ones, weight_shape{48, k}, keep));
   const std::vector<std::uint8_t> x(m * k);
   std::vector<float> y(m * 48);
   return explain_gemm(matrix_view(x.data(), m, k), packed, matrix_view(y.data(), m, std::size_t{48}));
@@ -137,15 +133,7 @@ TEST_CASE("matrix: wide panels that lost channels give the same sums in tiles") 
     const auto w = pack(encode<tile_wise<100>, s8>(weights, shape, prune<tile_wise<100>>(weights, shape, 0.6)));
     CHECK(std::ranges::any_of(w.view().panels(), [](const packed_panel& p) { return p.kept > 32 && p.kept < p.channels; }));
     const auto x = sparq_test::random_x<u8>(e, sparq_test::random_style(random), random);
-    const auto product = [&] {
-      sparq_test::guarded_output<std::int32_t> y(e.m, e.n, random);
-      gemm(x.view(), w, y.view(), scratch);
-      REQUIRE(y.surroundings_intact());
-      return y.elements();
-    };
-    const auto want = product();
-    const sparq_test::amx_in_use tiles;
-    REQUIRE(product() == want);
+    check_same_in_tiles<std::int32_t>(e, x, w, epilogue<>(), random, scratch);
   }
 }
 
@@ -163,8 +151,8 @@ TEST_CASE("matrix: scales along k give the same bits in tiles") {
 }
 
 TEST_CASE("matrix: convolutions equal the plain ones in tiles") {
-  check_patches<dense, u8, s8>();
-  check_patches<tile_wise<20>, s8, s8>();
+  check_patches_in_tiles<dense, u8, s8>();
+  check_patches_in_tiles<tile_wise<20>, s8, s8>();
 }
 
 TEST_CASE("matrix: explain says whether a product runs in tiles") {
@@ -175,6 +163,10 @@ TEST_CASE("matrix: explain says whether a product runs in tiles") {
   CHECK(e.block_rows == 32);
   CHECK(e.block_channels == 32);
   CHECK(explain_rows<tile_wise<32>, s4>(16).atom == "dot4_u8s8_amx");
+  CHECK(explain_rows<tile_wise<32>, s8>(16, 128, true).atom == "dot4_u8s8_amx");
+  CHECK(explain_rows<tile_wise<32>, s4>(16, 128, true).atom == "dot4_u8s8_avx512vnni");  // not decoded beforehand
+  CHECK(explain_rows<dense, s8>(64, 60).atom == "dot4_u8s8_avx512vnni");  // fill no tile
+  CHECK(explain_rows<dense, s8>(64, 61).atom == "dot4_u8s8_amx");
   CHECK(explain_rows<dense, s8>(15).atom == "dot4_u8s8_avx512vnni");
   CHECK(explain_rows<dense, s4, per_group<128>>(64, 300).atom == "dot4_u8s8_amx");
   CHECK(explain_rows<dense, s4, per_group<32>>(64, 300).atom == "dot4_u8s8_avx512vnni");

@@ -223,16 +223,18 @@ class rows_estimate {
   /// Entries that tables give the groups of all strips.
   double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
 
-  bool in_tiles() const { return m_ >= 16 && uses_amx(); }
+  bool in_tiles() const {
+    return m_ >= tile_rows::least && dense_groups() >= tile_rows::least_groups * dense_strips() && uses_amx();
+  }
   /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
   double tiles(weight_stream weights) const {
     const double parts = static_cast<double>(
-        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 32)));
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, tile_rows::tallest)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
     if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
     const double products =
-        groups * (static_cast<double>(ceil_div(m_, 16)) * of_rows + parts * cycles.decoded_group);
+        groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
     const double reads = weights.bytes / read.asked + again / read.again;
     return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);

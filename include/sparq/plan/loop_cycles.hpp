@@ -4,7 +4,7 @@
 // count them.
 //
 // AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids
-// (docs/plan.md). The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
+// (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
 // guessed. These two are not measured.
 
 #include <sparq/kernel/select.hpp>

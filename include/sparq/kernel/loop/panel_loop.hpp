@@ -118,7 +118,8 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : in_tiles_(has_tiles && y.rows >= 16 && uses_amx()),
+      : in_tiles_(has_tiles && y.rows >= tile_rows::least && uses_amx() &&
+                  std::any_of(w.panels().begin(), w.panels().end(), fills_tiles)),
         w_(w),
         rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
               looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), !in_tiles_),
@@ -163,7 +164,7 @@ class panel_loop {
   std::string x_access() const { return rows_.access(); }
   std::size_t cached_rows() const { return rows_.at_once(); }
   /// Rows of a block: two tiles, where X is multiplied in them.
-  std::size_t tall_rows() const { return in_tiles_ ? 32 : block_rows; }
+  std::size_t tall_rows() const { return in_tiles_ ? tile_rows::tallest : block_rows; }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -177,7 +178,7 @@ class panel_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
     const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), tall_rows());
-    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= 16);
+    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= tile_rows::least);
     for (std::size_t m = m0; m < m1; m += together) {
       const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
@@ -200,7 +201,7 @@ class panel_loop {
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
   /// Panels with gaps decode in every block.
   bool decodes_for(std::size_t rows) const {
-    return decodes && rows >= (in_tiles_ ? 16 : blocking<Atom>::widened_rows);
+    return decodes && rows >= (in_tiles_ ? tile_rows::least : blocking<Atom>::widened_rows);
   }
   std::size_t gap_tile_bytes() const {
     return round_up(tall_rows() * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
@@ -273,8 +274,12 @@ class panel_loop {
     }
   }
 
+  /// Panels that lost channels are not decoded beforehand, and have no tiles then.
+  static bool fills_tiles(const packed_panel& panel) noexcept {
+    return panel.groups >= tile_rows::least_groups && (!decodes || panel.kept == panel.channels);
+  }
   bool takes_tiles(const packed_panel& panel, std::size_t rows) const noexcept {
-    return in_tiles_ && rows >= 16 && panel.groups >= 16;
+    return in_tiles_ && rows >= tile_rows::least && fills_tiles(panel);
   }
 
   /// The same in tiles.
@@ -283,7 +288,7 @@ class panel_loop {
     requires has_tiles
   {
     using tiles = tile_block<block_atom, shape_type>;
-    alignas(alignment) sum_type sums[32 * block_channels];
+    alignas(alignment) sum_type sums[tile_rows::tallest * block_channels];
     alignas(alignment) std::uint32_t last[registers * tiles::last_words];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {

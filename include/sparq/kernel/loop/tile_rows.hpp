@@ -48,13 +48,16 @@ struct tile_rows {
   std::size_t tiles;  // 1 or 2
   std::size_t known;  // rows at the beginning that were multiplied before
 
-  std::size_t height() const { return tiles * 16; }
+  /// Rows of one tile and of two, and groups of four k's that fill a tile.
+  static constexpr std::size_t least = 16, tallest = 32, least_groups = 16;
+
+  std::size_t height() const { return tiles * least; }
   std::size_t end() const { return first + height(); }
 
-  /// Those that begin with row r of `rows`. @pre rows >= 16, r < rows
+  /// Those that begin with row r of `rows`. @pre rows >= least, r < rows
   static tile_rows at(std::size_t r, std::size_t rows) {
-    const std::size_t tiles = rows >= 32 && rows - r > 16 ? 2 : 1;
-    const std::size_t first = (std::min)(r, rows - tiles * 16);
+    const std::size_t tiles = rows >= tallest && rows - r > least ? 2 : 1;
+    const std::size_t first = (std::min)(r, rows - tiles * least);
     return {first, tiles, r - first};
   }
 };
@@ -96,20 +99,22 @@ class tile_block {
   /// scaled_rows.hpp. @pre all segments but the last fill tiles
   void multiply_scaled(const packed_x* x, std::size_t ldx, const tile_rows& rows, const block_scales& scales,
                        float* sums, std::size_t lds) const noexcept {
-    alignas(alignment) std::int32_t segment[32 * 32];
+    constexpr std::size_t channels = 2 * tiles::channels;
+    alignas(alignment) std::int32_t segment[tile_rows::tallest * channels];
     for (std::size_t r = 0; r < rows.height(); ++r) std::fill_n(sums + r * lds, registers_ * Atom::lanes, 0.0F);
     auto words = words_;
     for (std::size_t s = 0, at = 0; s < scales.count; ++s, at += Shape::channels, x += scales.segment_k) {
       words.count = scales.segments[s];
       if (words.count == 0) continue;
-      multiply(words, x, ldx, rows, segment, 32);
+      multiply(words, x, ldx, rows, segment, channels);
       for (std::size_t j = 0; j < registers_; ++j) {
         const std::size_t place = at + block::strip(j) * scales.strip + block::lane(j), lane = j * Atom::lanes;
         typename Atom::acc start;
         machine::start_sums(start, scales.sums + place, scales.factor);
         const auto of_channels = machine::load_scales(start, scales.scales + place);
         for (std::size_t r = 0; r < rows.height(); ++r)
-          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * 32 + lane), of_channels);
+          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * channels + lane),
+                              of_channels);
       }
       words.words += words.count * Shape::channels;
     }
