@@ -21390,13 +21390,16 @@ struct tile_rows {
   std::size_t tiles;  // 1 or 2
   std::size_t known;  // rows at the beginning that were multiplied before
 
-  std::size_t height() const { return tiles * 16; }
+  /// Rows of one tile and of two, and groups of four k's that fill a tile.
+  static constexpr std::size_t least = 16, tallest = 32, least_groups = 16;
+
+  std::size_t height() const { return tiles * least; }
   std::size_t end() const { return first + height(); }
 
-  /// Those that begin with row r of `rows`. @pre rows >= 16, r < rows
+  /// Those that begin with row r of `rows`. @pre rows >= least, r < rows
   static tile_rows at(std::size_t r, std::size_t rows) {
-    const std::size_t tiles = rows >= 32 && rows - r > 16 ? 2 : 1;
-    const std::size_t first = (std::min)(r, rows - tiles * 16);
+    const std::size_t tiles = rows >= tallest && rows - r > least ? 2 : 1;
+    const std::size_t first = (std::min)(r, rows - tiles * least);
     return {first, tiles, r - first};
   }
 };
@@ -21438,20 +21441,22 @@ class tile_block {
   /// scaled_rows.hpp. @pre all segments but the last fill tiles
   void multiply_scaled(const packed_x* x, std::size_t ldx, const tile_rows& rows, const block_scales& scales,
                        float* sums, std::size_t lds) const noexcept {
-    alignas(alignment) std::int32_t segment[32 * 32];
+    constexpr std::size_t channels = 2 * tiles::channels;
+    alignas(alignment) std::int32_t segment[tile_rows::tallest * channels];
     for (std::size_t r = 0; r < rows.height(); ++r) std::fill_n(sums + r * lds, registers_ * Atom::lanes, 0.0F);
     auto words = words_;
     for (std::size_t s = 0, at = 0; s < scales.count; ++s, at += Shape::channels, x += scales.segment_k) {
       words.count = scales.segments[s];
       if (words.count == 0) continue;
-      multiply(words, x, ldx, rows, segment, 32);
+      multiply(words, x, ldx, rows, segment, channels);
       for (std::size_t j = 0; j < registers_; ++j) {
         const std::size_t place = at + block::strip(j) * scales.strip + block::lane(j), lane = j * Atom::lanes;
         typename Atom::acc start;
         machine::start_sums(start, scales.sums + place, scales.factor);
         const auto of_channels = machine::load_scales(start, scales.scales + place);
         for (std::size_t r = 0; r < rows.height(); ++r)
-          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * 32 + lane), of_channels);
+          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * channels + lane),
+                              of_channels);
       }
       words.words += words.count * Shape::channels;
     }
@@ -21571,7 +21576,8 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : in_tiles_(has_tiles && y.rows >= 16 && uses_amx()),
+      : in_tiles_(has_tiles && y.rows >= tile_rows::least && uses_amx() &&
+                  std::any_of(w.panels().begin(), w.panels().end(), fills_tiles)),
         w_(w),
         rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
               looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), !in_tiles_),
@@ -21616,7 +21622,7 @@ class panel_loop {
   std::string x_access() const { return rows_.access(); }
   std::size_t cached_rows() const { return rows_.at_once(); }
   /// Rows of a block: two tiles, where X is multiplied in them.
-  std::size_t tall_rows() const { return in_tiles_ ? 32 : block_rows; }
+  std::size_t tall_rows() const { return in_tiles_ ? tile_rows::tallest : block_rows; }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -21630,7 +21636,7 @@ class panel_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
     const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), tall_rows());
-    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= 16);
+    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= tile_rows::least);
     for (std::size_t m = m0; m < m1; m += together) {
       const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
@@ -21653,7 +21659,7 @@ class panel_loop {
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
   /// Panels with gaps decode in every block.
   bool decodes_for(std::size_t rows) const {
-    return decodes && rows >= (in_tiles_ ? 16 : blocking<Atom>::widened_rows);
+    return decodes && rows >= (in_tiles_ ? tile_rows::least : blocking<Atom>::widened_rows);
   }
   std::size_t gap_tile_bytes() const {
     return round_up(tall_rows() * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
@@ -21726,8 +21732,12 @@ class panel_loop {
     }
   }
 
+  /// Panels that lost channels are not decoded beforehand, and have no tiles then.
+  static bool fills_tiles(const packed_panel& panel) noexcept {
+    return panel.groups >= tile_rows::least_groups && (!decodes || panel.kept == panel.channels);
+  }
   bool takes_tiles(const packed_panel& panel, std::size_t rows) const noexcept {
-    return in_tiles_ && rows >= 16 && panel.groups >= 16;
+    return in_tiles_ && rows >= tile_rows::least && fills_tiles(panel);
   }
 
   /// The same in tiles.
@@ -21736,7 +21746,7 @@ class panel_loop {
     requires has_tiles
   {
     using tiles = tile_block<block_atom, shape_type>;
-    alignas(alignment) sum_type sums[32 * block_channels];
+    alignas(alignment) sum_type sums[tile_rows::tallest * block_channels];
     alignas(alignment) std::uint32_t last[registers * tiles::last_words];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
@@ -27587,7 +27597,7 @@ SPARQ_ABI_END
 // count them.
 //
 // AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids
-// (docs/plan.md). The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
+// (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
 // guessed. These two are not measured.
 
 #include <algorithm>
@@ -28213,16 +28223,18 @@ class rows_estimate {
   /// Entries that tables give the groups of all strips.
   double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
 
-  bool in_tiles() const { return m_ >= 16 && uses_amx(); }
+  bool in_tiles() const {
+    return m_ >= tile_rows::least && dense_groups() >= tile_rows::least_groups * dense_strips() && uses_amx();
+  }
   /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
   double tiles(weight_stream weights) const {
     const double parts = static_cast<double>(
-        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 32)));
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, tile_rows::tallest)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
     if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
     const double products =
-        groups * (static_cast<double>(ceil_div(m_, 16)) * of_rows + parts * cycles.decoded_group);
+        groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
     const double reads = weights.bytes / read.asked + again / read.again;
     return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);
