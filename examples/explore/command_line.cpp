@@ -140,7 +140,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   option("--m", m, "COUNT", "activation rows of every layer, not its own");
   option("--seed", seed, "NUMBER", "of all generated operands; 1 by default");
   app.add_flag("--quick", line.asked.quick, "fewer layers and sparsities, shorter measurements");
-  app.add_flag("--amx", line.asked.amx, "bytes in the tiles of AMX, which is an error where there are none");
+  app.add_flag("--amx", line.asked.amx, "bytes in the tiles of AMX; an error without them");
   option("--rows", rows, "COUNT", "sparse rows shown per sparsity, 0: all; 4 by default");
   option("--json", line.json, "FILE", "write the report as JSON");
   option("--html", line.html, "FILE", "write the report as an HTML page with plots");
