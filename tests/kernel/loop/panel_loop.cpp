@@ -7,6 +7,7 @@
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm.hpp>
 
+#include "tests/support/locked_page.hpp"
 #include "tests/support/matrix.hpp"
 #include "tests/support/part_of_work.hpp"
 
@@ -18,7 +19,7 @@ using namespace sparq;
 namespace {
 
 /// Products of so many rows that narrow words may be decoded beforehand, and of fewer.
-template <format F, numeric N, numeric X>
+template <format F, numeric N, numeric X, class Shape = default_panel_shape<N>>
 void check_narrow_words() {
   sparq_test::random_source random;
   INFO(random.text());
@@ -28,9 +29,10 @@ void check_narrow_words() {
     INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
     const auto w = sparq_test::random_tensor<F, N>({e.n, e.k}, sparq_test::random_style(random), random);
     const auto x = sparq_test::random_x<X>(e, sparq_test::random_style(random), random);
-    const auto packed = pack(w);
+    const auto packed = pack<Shape>(w);
+    const sparq_test::before_locked_page block(packed.block());
     sparq_test::guarded_output<std::int32_t> y(e.m, e.n, random);
-    gemm(x.view(), packed, y.view(), epilogue<>{}, serial, scratch);
+    gemm(x.view(), packed.view().from_bytes(block.bytes()), y.view(), epilogue<>{}, serial, scratch);
     REQUIRE(y.surroundings_intact());
     const auto want = reference_gemm(x.view(), w.view());
     const auto got = y.elements();
@@ -46,6 +48,11 @@ TEST_CASE("panel_loop: narrow words, with many rows and with fewer") {
   check_narrow_words<dense, binary, s8>();
   check_narrow_words<dense, u4, u8>();
   check_narrow_words<tile_wise<32>, s2, u8>();
+}
+
+TEST_CASE("panel_loop: narrow words of strips that are several blocks wide, nothing behind them is read") {
+  check_narrow_words<dense, s4, u8, panel_shape<64, 4>>();
+  check_narrow_words<tile_wise<96>, s2, s8, panel_shape<48, 4>>();
 }
 
 TEST_CASE("panel_loop: a range of rows and strips leaves the rest of Y alone") {
