@@ -21713,7 +21713,7 @@ class panel_loop {
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       if constexpr (decodes)
-        if (decodes_for(rows)) decode_strips(panel, width, buffers, block);
+        if (decodes_for(rows)) decode_strips(panel, c, width, buffers, block);
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
@@ -21752,7 +21752,7 @@ class panel_loop {
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t width = (std::min)(round_up(kept - c, shape_type::channels), block_channels);
       block_weights weights = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
-      if constexpr (decodes) decode_strips(panel, width, buffers, weights);
+      if constexpr (decodes) decode_strips(panel, c, width, buffers, weights);
       [[maybe_unused]] const block_scales scales = scales_at(panel, c);
       const tiles block(weights, width / Atom::lanes, last);
       const std::size_t channels = (std::min)(kept - c, width);
@@ -21853,15 +21853,18 @@ class panel_loop {
   static std::size_t decoded_words_of_strip(const packed_panel& panel) noexcept {
     return words_of_strip(panel) * groups_per_word;
   }
-  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
-  void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
+  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then, and the next
+  /// blocks of a strip that is wider than one find theirs.
+  void decode_strips(const packed_panel& panel, std::size_t channel, std::size_t width, std::byte* buffers,
                      block_weights& block) const noexcept
     requires decodes
   {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
-    Atom::template decode_strip<numeric_type, shape_type::channels>(
-        block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
-    block.words = out;
+    const std::size_t in_strip = channel % shape_type::channels;
+    if (in_strip == 0)
+      Atom::template decode_strip<numeric_type, shape_type::channels>(
+          block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
+    block.words = out + in_strip;
     block.strip_words = decoded_words_of_strip(panel);
     block.is_decoded = true;
   }
