@@ -10931,6 +10931,8 @@ struct byte_tiles {
 
  private:
   // tiles 0 to 3 are sums, 4 and 5 rows of X, 6 and 7 words; their numbers are part of the instructions
+  // Tiles that are read no more are zeroed, which takes no time and frees registers behind them: those of both
+  // hyperthreads are the same few, and with all eight in use an instruction waits for the one before it.
   template <std::size_t R, std::size_t V>
   static SPARQ_INLINE void add(const std::byte* x, std::size_t ldx, const std::uint32_t* words, std::size_t next_tile,
                                std::size_t next_group) {
@@ -10944,16 +10946,23 @@ struct byte_tiles {
       _tile_dpbsud(0, 4, 6);
       if constexpr (V == 2) _tile_dpbsud(1, 4, 7);
     }
+    _tile_zero(4);
     if constexpr (R == 2) {
       _tile_loadd(5, x + rows * ldx, ldx);
-      if constexpr (SignedW) {
+      if constexpr (SignedW)
         _tile_dpbusd(2, 5, 6);
-        if constexpr (V == 2) _tile_dpbusd(3, 5, 7);
-      } else {
+      else
         _tile_dpbsud(2, 5, 6);
-        if constexpr (V == 2) _tile_dpbsud(3, 5, 7);
-      }
     }
+    _tile_zero(6);
+    if constexpr (R == 2 && V == 2) {
+      if constexpr (SignedW)
+        _tile_dpbusd(3, 5, 7);
+      else
+        _tile_dpbsud(3, 5, 7);
+    }
+    if constexpr (R == 2) _tile_zero(5);
+    if constexpr (V == 2) _tile_zero(7);
   }
 };
 
