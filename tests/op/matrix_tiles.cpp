@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -148,6 +149,34 @@ TEST_CASE("matrix: scales along k give the same bits in tiles") {
   check_scaled_tiles<s8, u8, per_group<128>>();
   check_scaled_tiles<u8, u8, per_group<64>>();
   check_scaled_tiles<ternary, u8, per_group<256>>();
+}
+
+TEST_CASE("matrix: X is read where it lies in tiles, if its rows begin with lines of a cache") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  const sparq_test::amx_in_use tiles;
+  const auto check = [&](std::size_t m, std::size_t k, std::size_t stride, std::size_t shift, bool in_place) {
+    INFO("m " << m << ", k " << k << ", stride " << stride << ", shift " << shift);
+    std::vector<std::uint8_t> memory(m * stride + 128);
+    for (std::uint8_t& v : memory) v = static_cast<std::uint8_t>(random.below(256));
+    std::uint8_t* first = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) + shift;
+    const matrix_view<const std::uint8_t> x(first, m, k, stride);
+    const auto w = sparq_test::random_tensor<dense, s8>({40, k}, sparq_test::random_style(random), random);
+    const auto packed = pack(w);
+    std::vector<std::int32_t> y(m * 40);
+    const matrix_view<std::int32_t> out(y.data(), m, std::size_t{40});
+    CHECK((explain_gemm(x, packed, out).x_access == "in place") == in_place);
+    gemm(x, packed, out, epilogue<>{}, serial, scratch);
+    REQUIRE(y == reference_gemm(x, w.view()));
+  };
+  check(33, 128, 128, 0, true);
+  check(47, 132, 192, 0, true);   // the last k's fill no tile
+  check(16, 100, 128, 0, true);
+  check(33, 128, 128, 1, false);
+  check(33, 128, 130, 0, false);
+  check(33, 2048, 2048, 0, false);  // all in one set of the first-level cache
+  check(33, 130, 192, 0, false);    // the last k's are no whole group
 }
 
 TEST_CASE("matrix: convolutions equal the plain ones in tiles") {

@@ -71,11 +71,11 @@ class packed_rows {
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
   /// - `block`: rows that are multiplied together
-  /// - `may_lie`: whether X may be read where it lies, wherever lines of a cache begin
+  /// - `in_lines`: whether X is read where it lies only if all rows begin with lines of a cache, spread over its sets
   packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
-              std::size_t block = Atom::block_rows, bool may_lie = true)
+              std::size_t block = Atom::block_rows, bool in_lines = false)
       : w_(w), source_(source) {
-    in_place_ = may_lie && lies_in_place();
+    in_place_ = lies_in_place() && (!in_lines || begins_lines());
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -299,6 +299,16 @@ class packed_rows {
       return k % window::window == 0 &&
              (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
                                               segment / window::window * window::groups % groups_per_word == 0));
+    }
+  }
+
+  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache.
+  bool begins_lines() const {
+    if constexpr (Source::in_memory) {
+      const std::size_t stride = source_.x.stride * sizeof(x_code);
+      return (reinterpret_cast<std::uintptr_t>(source_.x.row(0)) | stride) % alignment == 0 && stride % 2048 != 0;
+    } else {
+      return false;
     }
   }
 

@@ -122,7 +122,7 @@ class panel_loop {
                   std::any_of(w.panels().begin(), w.panels().end(), fills_tiles)),
         w_(w),
         rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
-              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), !in_tiles_),
+              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), in_tiles_),
         y_(y),
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
