@@ -21075,11 +21075,11 @@ class packed_rows {
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
   /// - `block`: rows that are multiplied together
-  /// - `may_lie`: whether X may be read where it lies, wherever lines of a cache begin
+  /// - `in_lines`: whether X is read where it lies only if all rows begin with lines of a cache, spread over its sets
   packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
-              std::size_t block = Atom::block_rows, bool may_lie = true)
+              std::size_t block = Atom::block_rows, bool in_lines = false)
       : w_(w), source_(source) {
-    in_place_ = may_lie && lies_in_place();
+    in_place_ = lies_in_place() && (!in_lines || begins_lines());
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -21303,6 +21303,16 @@ class packed_rows {
       return k % window::window == 0 &&
              (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
                                               segment / window::window * window::groups % groups_per_word == 0));
+    }
+  }
+
+  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache.
+  bool begins_lines() const {
+    if constexpr (Source::in_memory) {
+      const std::size_t stride = source_.x.stride * sizeof(x_code);
+      return (reinterpret_cast<std::uintptr_t>(source_.x.row(0)) | stride) % alignment == 0 && stride % 2048 != 0;
+    } else {
+      return false;
     }
   }
 
@@ -21589,7 +21599,7 @@ class panel_loop {
                   std::any_of(w.panels().begin(), w.panels().end(), fills_tiles)),
         w_(w),
         rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
-              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), !in_tiles_),
+              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, tall_rows(), in_tiles_),
         y_(y),
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
