@@ -10930,9 +10930,9 @@ struct byte_tiles {
   }
 
  private:
-  // tiles 0 to 3 are sums, 4 and 5 rows of X, 6 and 7 words; their numbers are part of the instructions
-  // Tiles that are read no more are zeroed, which takes no time and frees registers behind them: those of both
-  // hyperthreads are the same few, and with all eight in use an instruction waits for the one before it.
+  // Tiles 0 to 3 are sums, 4 and 5 rows of X, 6 and 7 words; their numbers are part of the instructions. Those that are
+  // read no more are zeroed, which takes no time: while another hyperthread works, the fewer tiles are in use, the less
+  // an instruction waits for the one before it (docs/decisions/amx.md).
   template <std::size_t R, std::size_t V>
   static SPARQ_INLINE void add(const std::byte* x, std::size_t ldx, const std::uint32_t* words, std::size_t next_tile,
                                std::size_t next_group) {
