@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <sparq/base/amx.hpp>
 #include <sparq/plan/best_seconds.hpp>
 
 #include <algorithm>
@@ -44,6 +45,7 @@ struct request {
   std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
   double seconds = 0.004;
   bool all = false;
+  bool amx = false;
 };
 
 /// Advice is checked where dense is this much faster or slower than the pick.
@@ -235,10 +237,12 @@ int main(int argc, char** argv) try {
   option("--matrices", asked.matrices, "COUNT", "that take turns; 1: a loop over the same weights");
   option("--seconds", asked.seconds, "NUMBER", "for each time, up to 60")->check(number_in(0, 60));
   app.add_flag("--all", asked.all, "every cell, not only those where the plan is off");
+  app.add_flag("--amx", asked.amx, "in the tiles of AMX, where they are allowed");
   app.get_formatter()->column_width(24);
   app.footer(wrapped("Options that name several things take several names.", 0) +
              wrapped(fmt::format("numerics:  {}", fmt::join(asked.numerics, " ")), 11));
   CLI11_PARSE(app, argc, argv);
+  if (asked.amx) use_amx();
   workbench::calm_machine machine;
   totals sum;
   sweep_numerics<product_types<u8, s8, std::int32_t>>(asked, "u8xs8", machine, sum);

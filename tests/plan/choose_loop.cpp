@@ -143,6 +143,17 @@ TEST_CASE("choose_loop: activations of 16 bits have costs of their own, where by
   CHECK(choose_loop<std::int16_t>(w, 128) == shorts.best());
 }
 
+TEST_CASE("choose_loop: X of bf16 has costs of its own, where one instruction multiplies pairs") {
+  sparq_test::random_source fixed(1);
+  mask keep({64, 256}, false);
+  for (std::size_t i = 0; i < keep.shape().size(); ++i) keep.data()[i] = fixed.chance(0.25);
+  const auto w = sparq_test::random_tensor<csr, bf16>(keep, sparq_test::value_style::any, fixed);
+  const loop_costs floats = estimate_loops<float>(w.view(), 128), pairs = estimate_loops<brain_float>(w.view(), 128);
+  CHECK((floats.rows < pairs.rows) == SPARQ_HAS_AVX512BF16);
+  CHECK((floats.dense != pairs.dense) == SPARQ_HAS_AVX512BF16);
+  CHECK(estimate_loops(w.view(), 128).rows == floats.rows);
+}
+
 TEST_CASE("choose_loop: windows are for few rows and few weights, and for formats whose k's are scattered") {
   const loop_costs half = costs_at<csr>(0.5, 1), few = costs_at<csr>(0.1, 1);
   CHECK(few.window < half.window);

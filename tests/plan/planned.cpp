@@ -230,6 +230,8 @@ TEST_CASE("planned: explain names X of 16 bits and Y of bytes, where the plan wa
   CHECK(bytes.advice().starts_with("picked for Y of bytes"));
   CHECK(to_string(explain_gemm<std::uint8_t, std::uint8_t>(784, bytes)).ends_with("; " + bytes.advice()));
   CHECK(pack_for<std::int16_t, std::int64_t>(w, 784).advice().starts_with("picked for X of 16 bits"));
+  const auto of_bf16 = sparq_test::random_tensor<csr, bf16>(few, sparq_test::value_style::any, fixed);
+  CHECK(pack_for<brain_float>(of_bf16, 784).advice().starts_with("picked for X of 16 bits") == SPARQ_HAS_AVX512BF16);
   CHECK(pack_for<std::int16_t, std::int8_t>(w, 784)
             .advice()
             .starts_with("picked for X of 16 bits; picked for Y of bytes"));

@@ -16,7 +16,8 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Estimates the loops for m rows of X that take the tensor. Columns of X run in the columns loop alone. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+/// - `X`: of activations, which need to be named only if they have 16 bits (std::int16_t, or brain_float for weights of
+///   bf16): their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {

@@ -121,9 +121,14 @@ class columns_estimate {
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    const double loads = weights.groups * (fetching + (weights.has_runs ? cycles.run_group : group));
+    const double of_group = weights.has_runs ? cycles.run_group : group;
+    const double loads = weights.groups * (fetching + of_group);
     const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
-    return (std::max)(loads + adds - cycles.hidden * (std::min)(loads, adds), least);
+    // groups for few channels are loaded longer than they are added, others are not; nothing hides fetching
+    const double hidden =
+        weights.adds > 0.95 * weights.groups * static_cast<double>(shape_type::channels) ? cycles.hidden_by_all
+                                                                                         : cycles.hidden;
+    return (std::max)(loads + adds - hidden * (std::min)(weights.groups * of_group, adds), least);
   }
   /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
   /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.

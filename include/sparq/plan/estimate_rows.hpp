@@ -26,10 +26,12 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// What stands for X in atoms: std::int16_t has atoms of its own, any other integers cost what bytes do.
+/// What stands for X in atoms: std::int16_t and pairs of bf16 have atoms of their own, any others cost what bytes and
+/// f32 do.
 template <numeric N, class X>
 using planned_x_t =
-    std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
+    std::conditional_t<N::is_integer, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>,
+                       std::conditional_t<multiplies_bf16_pairs_v<N, X>, bf16, f32>>;
 
 /// Estimates for one tensor and one number of rows of X; every member gives cycles. Members look at the tensor: O(n k).
 template <format F, numeric N, quantization_granularity G, class X = void>
@@ -45,7 +47,8 @@ class rows_estimate {
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X>();
   static constexpr rows_cycles cycles = all_cycles.rows;
   static constexpr read_speeds read = all_cycles.read;
-  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr std::size_t x_bytes =  // of one packed element, at most
+      N::is_integer || multiplies_bf16_pairs_v<N, X> ? 2 : 4;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
 
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -69,9 +72,14 @@ class rows_estimate {
     constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
     const double one_row = !in_pairs ? read.one_strip : is_contiguous ? read.one_row : read.one_row_addresses;
     const double few_rows = !in_pairs ? read.one_strip : has_addresses ? read.asked_addresses : read.asked;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, few_rows, is_contiguous,
-                                is_wide && (is_contiguous || compacts || asks_in_runs)};
+    const weight_stream weights{.groups = form.strip_groups(),
+                                .bytes = static_cast<double>(form.bytes()),
+                                .strips = is_wide ? 0 : form.strips(),
+                                .one_row = one_row,
+                                .few_rows = few_rows,
+                                .streams = streams(in_pairs),
+                                .may_ask_for_next = is_contiguous,
+                                .may_ask_in_strip = is_wide && (is_contiguous || compacts || asks_in_runs)};
     const bool tiled = has_tiles && in_tiles();
     const double products = tiled ? tiles(weights)
                                   : blocks<atom>(group_cycles(in_pairs), weights) +
@@ -83,10 +91,15 @@ class rows_estimate {
   /// The same weights in the format dense.
   double dense() const {
     const bool in_pairs = !SPARQ_HAS_AVX512 || dense_strips() > 1;
-    const weight_stream weights{
-        dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
-        true, is_wide};
+    const std::size_t words = dense_groups() * shape_type::channels;
+    const weight_stream weights{.groups = dense_groups(),
+                                .bytes = static_cast<double>(words * shape_type::group_k) * code_bytes,
+                                .strips = is_wide ? 0 : dense_strips(),
+                                .one_row = in_pairs ? read.one_row : read.one_strip,
+                                .few_rows = in_pairs ? read.asked : read.one_strip,
+                                .streams = streams(in_pairs),
+                                .may_ask_for_next = true,
+                                .may_ask_in_strip = is_wide};
     const bool tiled = has_dense_tiles && in_tiles();
     const double products = tiled ? tiles(weights)
                                   : blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
@@ -105,8 +118,12 @@ class rows_estimate {
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.few_rows_windows, false, false, read.not_hidden_windows};
+    const weight_stream weights{.groups = form.strip_groups(),
+                                .bytes = static_cast<double>(form.bytes()),
+                                .one_row = read.one_row_windows,
+                                .few_rows = read.few_rows_windows,
+                                .by_eight = read.few_rows_windows,
+                                .not_hidden = read.not_hidden_windows};
     const double packing = shares_cut ? copying_x() : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            ends_of_blocks<window_atom>(form.strips(), false) +
@@ -123,8 +140,9 @@ class rows_estimate {
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
     constexpr expand_cycles costs = all_cycles.expand;
     constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
-    // expanded words are those of s8
-    constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
+    // expanded words are those of s8 and f32
+    constexpr block_cycles bytes =
+        multiplies_bf16_pairs_v<N, X> ? costs.words : cycles_of_this_isa<N::is_integer, false>().rows.plain;
     constexpr block_cycles written{bytes.block, just_written * bytes.row, bytes.least_rows};
     const auto masks = static_cast<double>(dense_strips() * ceil_div(w_.shape().k, bitmask_shape_type::mask_k));
     const auto codes = static_cast<double>(w_.index.slots());
@@ -134,7 +152,7 @@ class rows_estimate {
     constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
-           bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
+           bytes_read / read.bitmask + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
            static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
   }
@@ -147,10 +165,14 @@ class rows_estimate {
     std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
     double few_rows = 1;            // and two to five, where no block comes before them
+    double by_eight = read.asked_by_eight;  // and six to eight, at most
+    double streams = 1;             // times the speeds of two strips at once
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
     double not_hidden = 0.1;        // of the shorter of multiplying and reading, what the longer does not hide
   };
+  /// A panel of one strip is one stream, which comes more slowly.
+  static constexpr double streams(bool in_pairs) { return in_pairs ? 1 : read.one_strip / read.asked; }
 
   double rows_of_x() const { return static_cast<double>(m_); }
   double k() const { return static_cast<double>(w_.shape().k); }
@@ -236,7 +258,7 @@ class rows_estimate {
     const double products =
         groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
-    const double reads = weights.bytes / read.asked + again / read.again;
+    const double reads = weights.bytes / read.unasked + again / read.again;
     return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);
   }
 
@@ -256,7 +278,7 @@ class rows_estimate {
     const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
     if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
     if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
-    return is_alone ? read.unasked_alone : read.unasked;
+    return weights.streams * (is_alone ? read.unasked_alone : read.unasked);
   }
   /// - `again`: these weights have met other rows before
   template <class Atom>
@@ -280,20 +302,22 @@ class rows_estimate {
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
     if (rows <= asking_rows<Atom>)
-      return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
-    const double waits =
-        last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
+      return all_products + waiting(first, (std::min)(weights.few_rows, weights.by_eight));
+    const double waits = last <= 5 ? waiting(last, weights.streams * read.asked)
+                         : last <= asking_rows<Atom>
+                             ? waiting(last, (std::min)(weights.streams * read.asked, weights.by_eight))
+                             : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
     // nothing has asked for the first strip: only short blocks ask for what lies behind the weights before
     const double share = 1 / static_cast<double>(weights.strips);
-    return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
+    return all_products + (1 - share) * waits + share * waiting(first, weights.streams * read.unasked);
   }
 
   /// Few rows of bytes meet what is expanded in registers.
   double expand_in_registers() const {
     constexpr expand_cycles costs = all_cycles.expand;
-    const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
-    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.asked;
+    const double of_group = costs.mask_in_register + rows_of_x() * costs.row_in_register;
+    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.bitmask;
     return (std::max)(products, reads) + costs.not_hidden * (std::min)(products, reads) + storing(dense_strips()) +
            costs.call_in_registers;
   }

@@ -3,9 +3,9 @@
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids
-// (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
-// guessed. These two are not measured.
+// AVX2, and bytes, floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on
+// Emerald Rapids (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of
+// whole products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
 
 #include <sparq/kernel/select.hpp>
 #include <sparq/numeric/floating.hpp>
@@ -31,6 +31,11 @@ template <numeric N>
 inline constexpr bool has_float_tables_v = false;
 template <has_tables N>
 inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::table::bucket; };
+
+/// Whether pairs of bf16 are multiplied by one instruction.
+template <numeric N, class X>
+inline constexpr bool multiplies_bf16_pairs_v =
+    SPARQ_HAS_AVX512BF16 && std::is_same_v<N, bf16> && std::is_same_v<X, bf16::code>;
 
 /// Codes that are no weights as they lie in memory.
 template <numeric N>
@@ -90,6 +95,7 @@ struct read_speeds {
   double one_strip = 0;            // up to five rows where a panel is one strip, which is one stream (AVX-512)
   double one_row_windows = 0;
   double few_rows_windows = 0;     // two rows and more
+  double bitmask = 0;
   double not_hidden_windows = 0.1;  // of the shorter of multiplying and reading, what the longer does not hide
   double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
@@ -103,6 +109,7 @@ struct column_cycles {
   double half_group = 0, half_add = 0;  // half of them and less
   double few_group = 0, few_add = 0;    // a last block of few rows that has code of its own
   double hidden = 0;                    // of the lesser of groups and additions, beside the other
+  double hidden_by_all = 0;             // the same where each group is for all channels of a panel
   double least_add = 0;                 // an addition, however few groups there are beside it
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
@@ -133,9 +140,10 @@ struct gather_cycles {
 struct expand_cycles {
   double mask = 0;
   double mask_in_register = 0;  // 64 places that few rows meet without writing them
-  double row_in_register = 0;   // and each of these rows, if that is more
+  double row_in_register = 0;   // and each of these rows
   double not_hidden = 1;        // of the lesser of those and reading
   double code = 0;
+  block_cycles words = {};      // of a strip group that was expanded, where words of whole codes take something else
   double sum = 0;               // of each section but the first
   double stored = 0.8;          // times what the rows loop takes to store: sums of two or four strips go at once
   double call = 0, call_in_registers = 0;
@@ -153,35 +161,35 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.2, dots ? 0.53 : 2.1, 2.4},
-               .single = {1, dots ? 0.59 : 2.1, 2.7},
-               .permuted = {dots ? 0.97 : 2.5, dots ? 1.1 : 2.5},
+      .rows = {.plain = {0.28, dots ? 0.53 : 2.1, 2.6},
+               .single = {0.5, dots ? 0.58 : 2.1, 3.2},
+               .permuted = {dots ? 1.2 : 2.5, dots ? 1.1 : 2.5},
                .further = {2, 1},
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 5.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
-               .block_end = 23,
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 8.8 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
+               .block_end = 31,
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
-               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.054 : 0.2,
                .copied_k = 0.03,
-               .packed_row = 4.4,
-               .tile_group = 1.5,
+               .packed_row = 3.8,
+               .tile_group = 2.3,
                .scaled_tile = 60,
                .decoded_group = narrow ? 1.0 : 0.0,
                .strip = 14,
-               .listed_strip = 15,
-               .store = 11,
-               .call = 160},
-      .read = {.asked = 7.6, .asked_addresses = 9.5, .asked_by_eight = 6.1, .unasked = 5.4, .unasked_alone = 4,
-               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 8.5, .one_strip = 6, .one_row_windows = 7.5,
-               .few_rows_windows = 8.2, .not_hidden_windows = 0.39, .again = 12, .kept_bytes = 1e6, .columns = 4.6,
-               .columns_shown = 0.4},
-      .columns = {.group = 5.5, .add = 1.4, .half_group = 3.5, .half_add = 0.71, .few_group = 1.7, .few_add = 0.87,
-                  .least_add = 1.9, .run_group = 1.8, .step = 24, .first_step = 1.4, .entry = 4.1, .near_group = 0.64,
-                  .packed_k = 7, .few_packed_k = 3.9, .code = 0.027, .sum = 1, .scaled_sum = 0.5, .call = 1030},
-      .gather = {.group = 4, .add = 0.5, .step = 7.5, .code = 0.03, .sum = 8.8, .call = 510},
-      .expand = {.mask = 5.3, .mask_in_register = 3.8, .row_in_register = 0.4, .not_hidden = 0.34,
-                 .code = narrow ? 0.1 : 0.023, .sum = 0.05, .stored = 1.5, .call = 800, .call_in_registers = 650}};
+               .listed_strip = 9.5,
+               .store = 16,
+               .call = 210},
+      .read = {.asked = 9.1, .asked_addresses = 8.7, .asked_by_eight = 6.8, .unasked = 4.8, .unasked_alone = 4.6,
+               .asked_in_strip = 4, .one_row = 8.1, .one_row_addresses = 9.1, .one_strip = 5.9, .one_row_windows = 7.1,
+               .few_rows_windows = 6.1, .bitmask = 8.1, .not_hidden_windows = 0.31, .again = 13, .kept_bytes = 1e6,
+               .columns = 3.4, .columns_shown = 0.28},
+      .columns = {.group = 5.9, .add = 1.56, .half_group = 4.25, .half_add = 0.58, .few_group = 0.91, .few_add = 1.1,
+                  .least_add = 1.88, .run_group = 1.8, .step = 24, .first_step = 3.1, .entry = 13, .near_group = 0.32,
+                  .packed_k = 10.5, .few_packed_k = 5.6, .code = 0.024, .sum = 1.32, .scaled_sum = 0.5, .call = 2100},
+      .gather = {.group = 4.4, .add = 0.43, .step = 9.1, .code = 0.03, .sum = 11, .call = 530},
+      .expand = {.mask = 6.5, .mask_in_register = 4, .row_in_register = 0.36, .not_hidden = 0.29,
+                 .code = narrow ? 0.1 : 0.016, .sum = 0.06, .stored = 1.6, .call = 470, .call_in_registers = 580}};
   if (!dots) {  // the atoms of AVX2
     c.columns.group = 2.9, c.columns.add = 2.1, c.columns.run_group = 1.7, c.columns.least_add = 0;
     c.columns.half_group = c.columns.few_group = 3.3, c.columns.half_add = c.columns.few_add = 1.25;
@@ -190,28 +198,55 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
 }
 constexpr loop_cycles avx512_floats() {
   return {.rows = {.plain = {0, 0.56, 1},
-                   .single = {0, 0.87, 4},
-                   .permuted = {1.4, 1.1},
+                   .single = {0, 0.85, 4.9},
+                   .permuted = {2.4, 1.1},
                    .further = {1, 0.5},
-                   .chosen = {2.1, 2.5},
-                   .block_end = 40,
+                   .chosen = {2.5, 2.5},
+                   .block_end = 70,
                    .shared_permute = 1.4,
-                   .compacted = 0.29,
+                   .compacted = 0.47,
+                   .packed_row = 4.5,
+                   .strip = 14,
+                   .listed_strip = 51,
+                   .store = 7.5,
+                   .call = 280},
+          .read = {.asked = 7.2, .asked_addresses = 7.3, .asked_by_eight = 6.7, .unasked = 4.3, .unasked_alone = 5.3,
+                   .asked_in_strip = 3.2, .one_row = 6.9, .one_row_addresses = 6.9, .one_strip = 6.2,
+                   .one_row_windows = 7, .few_rows_windows = 6.1, .bitmask = 8.3, .not_hidden_windows = 0.59,
+                   .again = 20, .kept_bytes = 1e6, .columns = 2.9, .columns_shown = 0.38},
+          .columns = {.group = 5, .add = 2.4, .half_group = 2.4, .half_add = 1.38, .few_group = 0.31, .few_add = 1,
+                      .hidden = 0.7, .hidden_by_all = 0.86, .step = 22, .first_step = 1, .entry = 8.2,
+                      .near_group = 0.28, .far_group = 0.14, .packed_k = 29, .few_packed_k = 3.5, .far_packed_k = 1.5,
+                      .sum = 0.9, .scaled_sum = 0.5, .call = 1370},
+          .gather = {.group = 0.71, .add = 0.51, .step = 8.2, .first_step = 12, .sum = 24, .call = 510},
+          .expand = {.mask = 14.6, .code = 0.29, .sum = 0.44, .stored = 2.6, .call = 340}};
+}
+/// Pairs of bf16, whose products take twice as long as those of floats; windows and the columns loop multiply floats,
+/// which X and W become.
+constexpr loop_cycles avx512_bf16() {
+  return {.rows = {.plain = {0, 0.95, 1},
+                   .single = {0, 1.32, 4.1},
+                   .permuted = {2.8, 1.32},
+                   .further = {1, 0.5},
+                   .chosen = {2.3, 2.08},
+                   .block_end = 59,
+                   .shared_permute = 1.4,
+                   .compacted = 0.21,
                    .packed_row = 4.9,
-                   .strip = 18,
-                   .listed_strip = 31,
-                   .store = 8.3,
-                   .call = 260},
-          .read = {.asked = 8.8, .asked_addresses = 8.1, .asked_by_eight = 7, .unasked = 4.4, .unasked_alone = 4.5,
-                   .asked_in_strip = 5.4, .one_row = 8.2, .one_row_addresses = 7.5, .one_strip = 6.2,
-                   .one_row_windows = 6.7, .few_rows_windows = 6.1, .not_hidden_windows = 0.42, .again = 15,
-                   .kept_bytes = 1e6, .columns = 5.3, .columns_shown = 0.46},
-          .columns = {.group = 4.4, .add = 2.1, .half_group = 1.9, .half_add = 1.4, .few_group = 0.31, .few_add = 1,
-                      .hidden = 0.7, .step = 25, .first_step = 1, .entry = 3.6, .near_group = 0.91, .far_group = 0.22,
-                      .packed_k = 32, .few_packed_k = 3.6, .far_packed_k = 1.1, .sum = 0.89, .scaled_sum = 0.5,
-                      .call = 1370},
-          .gather = {.group = 0.97, .add = 0.5, .step = 5.7, .first_step = 5.8, .sum = 19, .call = 520},
-          .expand = {.mask = 15, .code = 0.12, .sum = 0.16, .stored = 2, .call = 500}};
+                   .strip = 16,
+                   .listed_strip = 26,
+                   .store = 13,
+                   .call = 250},
+          .read = {.asked = 17, .asked_addresses = 8.1, .asked_by_eight = 3.5, .unasked = 5.1, .unasked_alone = 4.5,
+                   .asked_in_strip = 5.7, .one_row = 8.6, .one_row_addresses = 7.5, .one_strip = 8.1,
+                   .one_row_windows = 6.4, .few_rows_windows = 7.7, .bitmask = 6.7, .not_hidden_windows = 0.42,
+                   .again = 15, .kept_bytes = 1e6, .columns = 5.6, .columns_shown = 0.46},
+          .columns = {.group = 4.85, .add = 2, .half_group = 2.5, .half_add = 1.4, .few_group = 0.34, .few_add = 0.91,
+                      .hidden = 0.88, .hidden_by_all = 0.93, .step = 29, .first_step = 1.1, .entry = 3.3,
+                      .near_group = 0.49, .far_group = 0.3, .packed_k = 96, .few_packed_k = 13.7,
+                      .far_packed_k = 1.16, .code = 0.29, .sum = 0.43, .scaled_sum = 0.5, .call = 1370},
+          .gather = {.group = 0.98, .add = 0.43, .step = 7.2, .first_step = 7.3, .sum = 24, .call = 520},
+          .expand = {.mask = 14.3, .code = 0.17, .words = {0, 0.52, 1}, .sum = 0.1, .stored = 2.2, .call = 500}};
 }
 
 /// AVX2, codes of more than 4 bits.
@@ -233,7 +268,7 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
-                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2, .bitmask = 7.2,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
                       .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
@@ -268,7 +303,7 @@ constexpr loop_cycles avx2_floats() {
                    .store = 13,
                    .call = 300},
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
-                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8, .bitmask = 7.8,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
           .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
@@ -288,7 +323,7 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .store = 20,
                    .call = 200},
           .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5,
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5, .bitmask = 5,
                    .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
@@ -318,20 +353,22 @@ constexpr double narrow_gain() {
 }
 
 /// Costs of codes of N.
-/// - `X`: of activations; std::int16_t, or any others, which cost the same
+/// - `X`: of activations; std::int16_t, bf16 for weights of bf16, or any others, which cost the same
 /// - `Y`: what is stored; bytes, or any others, which cost the same
 template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   constexpr bool has_shorts = std::is_same_v<X, std::int16_t>;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !has_shorts>();
+  loop_cycles c = multiplies_bf16_pairs_v<N, X>
+                      ? avx512_bf16()
+                      : cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !has_shorts>();
   c.rows.plain.row /= narrow_gain<N>(), c.rows.permuted.row /= narrow_gain<N>();
-  if constexpr (stores_bytes_v<Y>) c.columns.sum *= 0.8;  // a quarter of the words is turned
+  if constexpr (stores_bytes_v<Y>) c.columns.sum *= SPARQ_HAS_AVX512 ? 0.65 : 0.8;  // a quarter of the words is turned
   if constexpr (has_tables<N>) {
     const double in_registers = SPARQ_HAS_AVX2 ? 7 : 100, floats = SPARQ_HAS_AVX2 ? 13 : 50, bytes = 185;
     c.rows.looked_up = has_small_tables_v<N> ? in_registers : N::is_integer ? bytes : floats;
     c.columns.code = N::is_integer ? 2.6 : 9, c.gather.code = N::is_integer ? 2.7 : 3.5;
-  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
+  } else if constexpr (!N::is_integer && decodes_v<N> && !multiplies_bf16_pairs_v<N, X>) {  // f16 and bf16
     c.columns.code = 0.27, c.gather.code = std::is_same_v<N, bf16> ? 0 : 0.8;  // bf16 is multiplied as it lies
   }
   if constexpr (multiplies_in_pairs<u8, packed_numeric_t<N>>) {

@@ -114,7 +114,8 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
 /// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
 /// as dense; where the plan is unsure, to time the loops (measure_loops.hpp). O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+/// - `X`: of activations, which need to be named only if they have 16 bits (std::int16_t, or brain_float for weights of
+///   bf16): their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
@@ -124,7 +125,8 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
       std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   std::string advice;
   const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
-  if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
+  if constexpr (std::is_same_v<X, std::int16_t> || machine::multiplies_bf16_pairs_v<N, X>)
+    add("picked for X of 16 bits");
   if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
   if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
   const bool fills_no_block = w.shape().n < 16 || w.shape().k < 32;  // cycles were fitted to larger ones
