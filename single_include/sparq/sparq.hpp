@@ -27618,9 +27618,9 @@ SPARQ_ABI_END
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids
-// (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
-// guessed. These two are not measured.
+// AVX2, and bytes, floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on
+// Emerald Rapids (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of
+// whole products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
 
 #include <algorithm>
 #include <cstddef>
@@ -27642,6 +27642,11 @@ template <numeric N>
 inline constexpr bool has_float_tables_v = false;
 template <has_tables N>
 inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::table::bucket; };
+
+/// Whether pairs of bf16 are multiplied by one instruction.
+template <numeric N, class X>
+inline constexpr bool multiplies_bf16_pairs_v =
+    SPARQ_HAS_AVX512BF16 && std::is_same_v<N, bf16> && std::is_same_v<X, bf16::code>;
 
 /// Codes that are no weights as they lie in memory.
 template <numeric N>
@@ -27701,6 +27706,7 @@ struct read_speeds {
   double one_strip = 0;            // up to five rows where a panel is one strip, which is one stream (AVX-512)
   double one_row_windows = 0;
   double few_rows_windows = 0;     // two rows and more
+  double bitmask = 0;
   double not_hidden_windows = 0.1;  // of the shorter of multiplying and reading, what the longer does not hide
   double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
@@ -27714,6 +27720,7 @@ struct column_cycles {
   double half_group = 0, half_add = 0;  // half of them and less
   double few_group = 0, few_add = 0;    // a last block of few rows that has code of its own
   double hidden = 0;                    // of the lesser of groups and additions, beside the other
+  double hidden_by_all = 0;             // the same where each group is for all channels of a panel
   double least_add = 0;                 // an addition, however few groups there are beside it
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
@@ -27744,9 +27751,10 @@ struct gather_cycles {
 struct expand_cycles {
   double mask = 0;
   double mask_in_register = 0;  // 64 places that few rows meet without writing them
-  double row_in_register = 0;   // and each of these rows, if that is more
+  double row_in_register = 0;   // and each of these rows
   double not_hidden = 1;        // of the lesser of those and reading
   double code = 0;
+  block_cycles words = {};      // of a strip group that was expanded, where words of whole codes take something else
   double sum = 0;               // of each section but the first
   double stored = 0.8;          // times what the rows loop takes to store: sums of two or four strips go at once
   double call = 0, call_in_registers = 0;
@@ -27764,35 +27772,35 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.2, dots ? 0.53 : 2.1, 2.4},
-               .single = {1, dots ? 0.59 : 2.1, 2.7},
-               .permuted = {dots ? 0.97 : 2.5, dots ? 1.1 : 2.5},
+      .rows = {.plain = {0.28, dots ? 0.53 : 2.1, 2.6},
+               .single = {0.5, dots ? 0.58 : 2.1, 3.2},
+               .permuted = {dots ? 1.2 : 2.5, dots ? 1.1 : 2.5},
                .further = {2, 1},
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 5.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
-               .block_end = 23,
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 8.8 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
+               .block_end = 31,
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
-               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.054 : 0.2,
                .copied_k = 0.03,
-               .packed_row = 4.4,
-               .tile_group = 1.5,
+               .packed_row = 3.8,
+               .tile_group = 2.3,
                .scaled_tile = 60,
                .decoded_group = narrow ? 1.0 : 0.0,
                .strip = 14,
-               .listed_strip = 15,
-               .store = 11,
-               .call = 160},
-      .read = {.asked = 7.6, .asked_addresses = 9.5, .asked_by_eight = 6.1, .unasked = 5.4, .unasked_alone = 4,
-               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 8.5, .one_strip = 6, .one_row_windows = 7.5,
-               .few_rows_windows = 8.2, .not_hidden_windows = 0.39, .again = 12, .kept_bytes = 1e6, .columns = 4.6,
-               .columns_shown = 0.4},
-      .columns = {.group = 5.5, .add = 1.4, .half_group = 3.5, .half_add = 0.71, .few_group = 1.7, .few_add = 0.87,
-                  .least_add = 1.9, .run_group = 1.8, .step = 24, .first_step = 1.4, .entry = 4.1, .near_group = 0.64,
-                  .packed_k = 7, .few_packed_k = 3.9, .code = 0.027, .sum = 1, .scaled_sum = 0.5, .call = 1030},
-      .gather = {.group = 4, .add = 0.5, .step = 7.5, .code = 0.03, .sum = 8.8, .call = 510},
-      .expand = {.mask = 5.3, .mask_in_register = 3.8, .row_in_register = 0.4, .not_hidden = 0.34,
-                 .code = narrow ? 0.1 : 0.023, .sum = 0.05, .stored = 1.5, .call = 800, .call_in_registers = 650}};
+               .listed_strip = 9.5,
+               .store = 16,
+               .call = 210},
+      .read = {.asked = 9.1, .asked_addresses = 8.7, .asked_by_eight = 6.8, .unasked = 4.8, .unasked_alone = 4.6,
+               .asked_in_strip = 4, .one_row = 8.1, .one_row_addresses = 9.1, .one_strip = 5.9, .one_row_windows = 7.1,
+               .few_rows_windows = 6.1, .bitmask = 8.1, .not_hidden_windows = 0.31, .again = 13, .kept_bytes = 1e6,
+               .columns = 3.4, .columns_shown = 0.28},
+      .columns = {.group = 5.9, .add = 1.56, .half_group = 4.25, .half_add = 0.58, .few_group = 0.91, .few_add = 1.1,
+                  .least_add = 1.88, .run_group = 1.8, .step = 24, .first_step = 3.1, .entry = 13, .near_group = 0.32,
+                  .packed_k = 10.5, .few_packed_k = 5.6, .code = 0.024, .sum = 1.32, .scaled_sum = 0.5, .call = 2100},
+      .gather = {.group = 4.4, .add = 0.43, .step = 9.1, .code = 0.03, .sum = 11, .call = 530},
+      .expand = {.mask = 6.5, .mask_in_register = 4, .row_in_register = 0.36, .not_hidden = 0.29,
+                 .code = narrow ? 0.1 : 0.016, .sum = 0.06, .stored = 1.6, .call = 470, .call_in_registers = 580}};
   if (!dots) {  // the atoms of AVX2
     c.columns.group = 2.9, c.columns.add = 2.1, c.columns.run_group = 1.7, c.columns.least_add = 0;
     c.columns.half_group = c.columns.few_group = 3.3, c.columns.half_add = c.columns.few_add = 1.25;
@@ -27801,28 +27809,55 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
 }
 constexpr loop_cycles avx512_floats() {
   return {.rows = {.plain = {0, 0.56, 1},
-                   .single = {0, 0.87, 4},
-                   .permuted = {1.4, 1.1},
+                   .single = {0, 0.85, 4.9},
+                   .permuted = {2.4, 1.1},
                    .further = {1, 0.5},
-                   .chosen = {2.1, 2.5},
-                   .block_end = 40,
+                   .chosen = {2.5, 2.5},
+                   .block_end = 70,
                    .shared_permute = 1.4,
-                   .compacted = 0.29,
+                   .compacted = 0.47,
+                   .packed_row = 4.5,
+                   .strip = 14,
+                   .listed_strip = 51,
+                   .store = 7.5,
+                   .call = 280},
+          .read = {.asked = 7.2, .asked_addresses = 7.3, .asked_by_eight = 6.7, .unasked = 4.3, .unasked_alone = 5.3,
+                   .asked_in_strip = 3.2, .one_row = 6.9, .one_row_addresses = 6.9, .one_strip = 6.2,
+                   .one_row_windows = 7, .few_rows_windows = 6.1, .bitmask = 8.3, .not_hidden_windows = 0.59,
+                   .again = 20, .kept_bytes = 1e6, .columns = 2.9, .columns_shown = 0.38},
+          .columns = {.group = 5, .add = 2.4, .half_group = 2.4, .half_add = 1.38, .few_group = 0.31, .few_add = 1,
+                      .hidden = 0.7, .hidden_by_all = 0.86, .step = 22, .first_step = 1, .entry = 8.2,
+                      .near_group = 0.28, .far_group = 0.14, .packed_k = 29, .few_packed_k = 3.5, .far_packed_k = 1.5,
+                      .sum = 0.9, .scaled_sum = 0.5, .call = 1370},
+          .gather = {.group = 0.71, .add = 0.51, .step = 8.2, .first_step = 12, .sum = 24, .call = 510},
+          .expand = {.mask = 14.6, .code = 0.29, .sum = 0.44, .stored = 2.6, .call = 340}};
+}
+/// Pairs of bf16, whose products take twice as long as those of floats; windows and the columns loop multiply floats,
+/// which X and W become.
+constexpr loop_cycles avx512_bf16() {
+  return {.rows = {.plain = {0, 0.95, 1},
+                   .single = {0, 1.32, 4.1},
+                   .permuted = {2.8, 1.32},
+                   .further = {1, 0.5},
+                   .chosen = {2.3, 2.08},
+                   .block_end = 59,
+                   .shared_permute = 1.4,
+                   .compacted = 0.21,
                    .packed_row = 4.9,
-                   .strip = 18,
-                   .listed_strip = 31,
-                   .store = 8.3,
-                   .call = 260},
-          .read = {.asked = 8.8, .asked_addresses = 8.1, .asked_by_eight = 7, .unasked = 4.4, .unasked_alone = 4.5,
-                   .asked_in_strip = 5.4, .one_row = 8.2, .one_row_addresses = 7.5, .one_strip = 6.2,
-                   .one_row_windows = 6.7, .few_rows_windows = 6.1, .not_hidden_windows = 0.42, .again = 15,
-                   .kept_bytes = 1e6, .columns = 5.3, .columns_shown = 0.46},
-          .columns = {.group = 4.4, .add = 2.1, .half_group = 1.9, .half_add = 1.4, .few_group = 0.31, .few_add = 1,
-                      .hidden = 0.7, .step = 25, .first_step = 1, .entry = 3.6, .near_group = 0.91, .far_group = 0.22,
-                      .packed_k = 32, .few_packed_k = 3.6, .far_packed_k = 1.1, .sum = 0.89, .scaled_sum = 0.5,
-                      .call = 1370},
-          .gather = {.group = 0.97, .add = 0.5, .step = 5.7, .first_step = 5.8, .sum = 19, .call = 520},
-          .expand = {.mask = 15, .code = 0.12, .sum = 0.16, .stored = 2, .call = 500}};
+                   .strip = 16,
+                   .listed_strip = 26,
+                   .store = 13,
+                   .call = 250},
+          .read = {.asked = 17, .asked_addresses = 8.1, .asked_by_eight = 3.5, .unasked = 5.1, .unasked_alone = 4.5,
+                   .asked_in_strip = 5.7, .one_row = 8.6, .one_row_addresses = 7.5, .one_strip = 8.1,
+                   .one_row_windows = 6.4, .few_rows_windows = 7.7, .bitmask = 6.7, .not_hidden_windows = 0.42,
+                   .again = 15, .kept_bytes = 1e6, .columns = 5.6, .columns_shown = 0.46},
+          .columns = {.group = 4.85, .add = 2, .half_group = 2.5, .half_add = 1.4, .few_group = 0.34, .few_add = 0.91,
+                      .hidden = 0.88, .hidden_by_all = 0.93, .step = 29, .first_step = 1.1, .entry = 3.3,
+                      .near_group = 0.49, .far_group = 0.3, .packed_k = 96, .few_packed_k = 13.7,
+                      .far_packed_k = 1.16, .code = 0.29, .sum = 0.43, .scaled_sum = 0.5, .call = 1370},
+          .gather = {.group = 0.98, .add = 0.43, .step = 7.2, .first_step = 7.3, .sum = 24, .call = 520},
+          .expand = {.mask = 14.3, .code = 0.17, .words = {0, 0.52, 1}, .sum = 0.1, .stored = 2.2, .call = 500}};
 }
 
 /// AVX2, codes of more than 4 bits.
@@ -27844,7 +27879,7 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
-                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2, .bitmask = 7.2,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
                       .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
@@ -27879,7 +27914,7 @@ constexpr loop_cycles avx2_floats() {
                    .store = 13,
                    .call = 300},
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
-                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8, .bitmask = 7.8,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
           .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
@@ -27899,7 +27934,7 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .store = 20,
                    .call = 200},
           .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5,
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5, .bitmask = 5,
                    .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
@@ -27929,20 +27964,22 @@ constexpr double narrow_gain() {
 }
 
 /// Costs of codes of N.
-/// - `X`: of activations; std::int16_t, or any others, which cost the same
+/// - `X`: of activations; std::int16_t, bf16 for weights of bf16, or any others, which cost the same
 /// - `Y`: what is stored; bytes, or any others, which cost the same
 template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   constexpr bool has_shorts = std::is_same_v<X, std::int16_t>;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !has_shorts>();
+  loop_cycles c = multiplies_bf16_pairs_v<N, X>
+                      ? avx512_bf16()
+                      : cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !has_shorts>();
   c.rows.plain.row /= narrow_gain<N>(), c.rows.permuted.row /= narrow_gain<N>();
-  if constexpr (stores_bytes_v<Y>) c.columns.sum *= 0.8;  // a quarter of the words is turned
+  if constexpr (stores_bytes_v<Y>) c.columns.sum *= SPARQ_HAS_AVX512 ? 0.65 : 0.8;  // a quarter of the words is turned
   if constexpr (has_tables<N>) {
     const double in_registers = SPARQ_HAS_AVX2 ? 7 : 100, floats = SPARQ_HAS_AVX2 ? 13 : 50, bytes = 185;
     c.rows.looked_up = has_small_tables_v<N> ? in_registers : N::is_integer ? bytes : floats;
     c.columns.code = N::is_integer ? 2.6 : 9, c.gather.code = N::is_integer ? 2.7 : 3.5;
-  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
+  } else if constexpr (!N::is_integer && decodes_v<N> && !multiplies_bf16_pairs_v<N, X>) {  // f16 and bf16
     c.columns.code = 0.27, c.gather.code = std::is_same_v<N, bf16> ? 0 : 0.8;  // bf16 is multiplied as it lies
   }
   if constexpr (multiplies_in_pairs<u8, packed_numeric_t<N>>) {
@@ -28048,10 +28085,12 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// What stands for X in atoms: std::int16_t has atoms of its own, any other integers cost what bytes do.
+/// What stands for X in atoms: std::int16_t and pairs of bf16 have atoms of their own, any others cost what bytes and
+/// f32 do.
 template <numeric N, class X>
 using planned_x_t =
-    std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
+    std::conditional_t<N::is_integer, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>,
+                       std::conditional_t<multiplies_bf16_pairs_v<N, X>, bf16, f32>>;
 
 /// Estimates for one tensor and one number of rows of X; every member gives cycles. Members look at the tensor: O(n k).
 template <format F, numeric N, quantization_granularity G, class X = void>
@@ -28067,7 +28106,8 @@ class rows_estimate {
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X>();
   static constexpr rows_cycles cycles = all_cycles.rows;
   static constexpr read_speeds read = all_cycles.read;
-  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr std::size_t x_bytes =  // of one packed element, at most
+      N::is_integer || multiplies_bf16_pairs_v<N, X> ? 2 : 4;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
 
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -28091,9 +28131,14 @@ class rows_estimate {
     constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
     const double one_row = !in_pairs ? read.one_strip : is_contiguous ? read.one_row : read.one_row_addresses;
     const double few_rows = !in_pairs ? read.one_strip : has_addresses ? read.asked_addresses : read.asked;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, few_rows, is_contiguous,
-                                is_wide && (is_contiguous || compacts || asks_in_runs)};
+    const weight_stream weights{.groups = form.strip_groups(),
+                                .bytes = static_cast<double>(form.bytes()),
+                                .strips = is_wide ? 0 : form.strips(),
+                                .one_row = one_row,
+                                .few_rows = few_rows,
+                                .streams = streams(in_pairs),
+                                .may_ask_for_next = is_contiguous,
+                                .may_ask_in_strip = is_wide && (is_contiguous || compacts || asks_in_runs)};
     const bool tiled = has_tiles && in_tiles();
     const double products = tiled ? tiles(weights)
                                   : blocks<atom>(group_cycles(in_pairs), weights) +
@@ -28105,10 +28150,15 @@ class rows_estimate {
   /// The same weights in the format dense.
   double dense() const {
     const bool in_pairs = !SPARQ_HAS_AVX512 || dense_strips() > 1;
-    const weight_stream weights{
-        dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
-        true, is_wide};
+    const std::size_t words = dense_groups() * shape_type::channels;
+    const weight_stream weights{.groups = dense_groups(),
+                                .bytes = static_cast<double>(words * shape_type::group_k) * code_bytes,
+                                .strips = is_wide ? 0 : dense_strips(),
+                                .one_row = in_pairs ? read.one_row : read.one_strip,
+                                .few_rows = in_pairs ? read.asked : read.one_strip,
+                                .streams = streams(in_pairs),
+                                .may_ask_for_next = true,
+                                .may_ask_in_strip = is_wide};
     const bool tiled = has_dense_tiles && in_tiles();
     const double products = tiled ? tiles(weights)
                                   : blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
@@ -28127,8 +28177,12 @@ class rows_estimate {
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.few_rows_windows, false, false, read.not_hidden_windows};
+    const weight_stream weights{.groups = form.strip_groups(),
+                                .bytes = static_cast<double>(form.bytes()),
+                                .one_row = read.one_row_windows,
+                                .few_rows = read.few_rows_windows,
+                                .by_eight = read.few_rows_windows,
+                                .not_hidden = read.not_hidden_windows};
     const double packing = shares_cut ? copying_x() : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            ends_of_blocks<window_atom>(form.strips(), false) +
@@ -28145,8 +28199,9 @@ class rows_estimate {
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
     constexpr expand_cycles costs = all_cycles.expand;
     constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
-    // expanded words are those of s8
-    constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
+    // expanded words are those of s8 and f32
+    constexpr block_cycles bytes =
+        multiplies_bf16_pairs_v<N, X> ? costs.words : cycles_of_this_isa<N::is_integer, false>().rows.plain;
     constexpr block_cycles written{bytes.block, just_written * bytes.row, bytes.least_rows};
     const auto masks = static_cast<double>(dense_strips() * ceil_div(w_.shape().k, bitmask_shape_type::mask_k));
     const auto codes = static_cast<double>(w_.index.slots());
@@ -28156,7 +28211,7 @@ class rows_estimate {
     constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
-           bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
+           bytes_read / read.bitmask + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
            static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
   }
@@ -28169,10 +28224,14 @@ class rows_estimate {
     std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
     double few_rows = 1;            // and two to five, where no block comes before them
+    double by_eight = read.asked_by_eight;  // and six to eight, at most
+    double streams = 1;             // times the speeds of two strips at once
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
     double not_hidden = 0.1;        // of the shorter of multiplying and reading, what the longer does not hide
   };
+  /// A panel of one strip is one stream, which comes more slowly.
+  static constexpr double streams(bool in_pairs) { return in_pairs ? 1 : read.one_strip / read.asked; }
 
   double rows_of_x() const { return static_cast<double>(m_); }
   double k() const { return static_cast<double>(w_.shape().k); }
@@ -28258,7 +28317,7 @@ class rows_estimate {
     const double products =
         groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
-    const double reads = weights.bytes / read.asked + again / read.again;
+    const double reads = weights.bytes / read.unasked + again / read.again;
     return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);
   }
 
@@ -28278,7 +28337,7 @@ class rows_estimate {
     const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
     if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
     if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
-    return is_alone ? read.unasked_alone : read.unasked;
+    return weights.streams * (is_alone ? read.unasked_alone : read.unasked);
   }
   /// - `again`: these weights have met other rows before
   template <class Atom>
@@ -28302,20 +28361,22 @@ class rows_estimate {
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
     if (rows <= asking_rows<Atom>)
-      return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
-    const double waits =
-        last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
+      return all_products + waiting(first, (std::min)(weights.few_rows, weights.by_eight));
+    const double waits = last <= 5 ? waiting(last, weights.streams * read.asked)
+                         : last <= asking_rows<Atom>
+                             ? waiting(last, (std::min)(weights.streams * read.asked, weights.by_eight))
+                             : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
     // nothing has asked for the first strip: only short blocks ask for what lies behind the weights before
     const double share = 1 / static_cast<double>(weights.strips);
-    return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
+    return all_products + (1 - share) * waits + share * waiting(first, weights.streams * read.unasked);
   }
 
   /// Few rows of bytes meet what is expanded in registers.
   double expand_in_registers() const {
     constexpr expand_cycles costs = all_cycles.expand;
-    const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
-    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.asked;
+    const double of_group = costs.mask_in_register + rows_of_x() * costs.row_in_register;
+    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.bitmask;
     return (std::max)(products, reads) + costs.not_hidden * (std::min)(products, reads) + storing(dense_strips()) +
            costs.call_in_registers;
   }
@@ -28437,9 +28498,14 @@ class columns_estimate {
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    const double loads = weights.groups * (fetching + (weights.has_runs ? cycles.run_group : group));
+    const double of_group = weights.has_runs ? cycles.run_group : group;
+    const double loads = weights.groups * (fetching + of_group);
     const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
-    return (std::max)(loads + adds - cycles.hidden * (std::min)(loads, adds), least);
+    // groups for few channels are loaded longer than they are added, others are not; nothing hides fetching
+    const double hidden =
+        weights.adds > 0.95 * weights.groups * static_cast<double>(shape_type::channels) ? cycles.hidden_by_all
+                                                                                         : cycles.hidden;
+    return (std::max)(loads + adds - hidden * (std::min)(weights.groups * of_group, adds), least);
   }
   /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
   /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.
@@ -28519,7 +28585,8 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Estimates the loops for m rows of X that take the tensor. Columns of X run in the columns loop alone. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+/// - `X`: of activations, which need to be named only if they have 16 bits (std::int16_t, or brain_float for weights of
+///   bf16): their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
@@ -28668,7 +28735,8 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
 /// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
 /// as dense; where the plan is unsure, to time the loops (measure_loops.hpp). O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+/// - `X`: of activations, which need to be named only if they have 16 bits (std::int16_t, or brain_float for weights of
+///   bf16): their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
@@ -28678,7 +28746,8 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
       std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   std::string advice;
   const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
-  if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
+  if constexpr (std::is_same_v<X, std::int16_t> || machine::multiplies_bf16_pairs_v<N, X>)
+    add("picked for X of 16 bits");
   if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
   if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
   const bool fills_no_block = w.shape().n < 16 || w.shape().k < 32;  // cycles were fitted to larger ones
