@@ -179,6 +179,32 @@ TEST_CASE("matrix: X is read where it lies in tiles, if its rows begin with line
   check(33, 130, 192, 0, false);    // the last k's are no whole group
 }
 
+TEST_CASE("matrix: a workspace that was measured suffices for an X that lies anywhere, in tiles") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const sparq_test::amx_in_use tiles;
+  constexpr std::size_t m = 33, n = 40, k = 128, stride = 192;
+  const auto w = sparq_test::random_tensor<dense, s8>({n, k}, sparq_test::random_style(random), random);
+  const auto packed = pack(w);
+  std::vector<std::uint8_t> memory(m * stride + 128);
+  for (std::uint8_t& v : memory) v = static_cast<std::uint8_t>(random.below(256));
+  const std::uint8_t* line = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64);
+  std::vector<std::int32_t> y(m * n);
+  const matrix_view<std::int32_t> out(y.data(), m, n);
+  const matrix_view<const std::uint8_t> aligned(line, m, k, stride);
+  for (const explanation& said :
+       {explain_gemm<std::uint8_t, std::int32_t>(m, packed), explain_gemm(aligned, packed, out)})
+    for (const std::size_t shift : {0, 1})
+      for (const std::size_t bytes : {said.workspace_bytes, said.least_workspace_bytes}) {
+        INFO("shift " << shift << ", " << bytes << " bytes");
+        aligned_buffer block(bytes);
+        workspace scratch(block.bytes());
+        const matrix_view<const std::uint8_t> x(line + shift, m, k, stride);
+        REQUIRE(try_gemm(x, packed, out, epilogue<>{}, serial, scratch).message() == "");
+        REQUIRE(y == reference_gemm(x, w.view()));
+      }
+}
+
 TEST_CASE("matrix: convolutions equal the plain ones in tiles") {
   check_patches_in_tiles<dense, u8, s8>();
   check_patches_in_tiles<tile_wise<20>, s8, s8>();

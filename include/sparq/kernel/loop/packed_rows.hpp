@@ -75,7 +75,8 @@ class packed_rows {
   packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
               std::size_t block = Atom::block_rows, bool in_lines = false)
       : w_(w), source_(source) {
-    in_place_ = lies_in_place() && (!in_lines || begins_lines());
+    needs_no_copy_ = lies_in_place() && !in_lines;
+    in_place_ = needs_no_copy_ || (lies_in_place() && begins_lines());
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -99,9 +100,10 @@ class packed_rows {
   std::size_t at_once() const { return at_once_; }
   /// Of these, rows that are compacted together by positions, which stay in the first-level cache.
   std::size_t compacted_at_once() const { return compacted_at_once_; }
-  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
+  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64. They do not depend on where X begins,
+  /// so that a workspace that was measured suffices for any X.
   std::size_t bytes(std::size_t m) const {
-    if (in_place_) return 0;
+    if (needs_no_copy_) return 0;
     const std::size_t rows = (std::min)(m, at_once_),
                       packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
     return round_up(packed * stride_ * sizeof(packed_x), alignment) +
@@ -302,11 +304,13 @@ class packed_rows {
     }
   }
 
-  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache.
+  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache. Who asks
+  /// without an X is answered for one that lies anywhere.
   bool begins_lines() const {
     if constexpr (Source::in_memory) {
       const std::size_t stride = source_.x.stride * sizeof(x_code);
-      return (reinterpret_cast<std::uintptr_t>(source_.x.row(0)) | stride) % alignment == 0 && stride % 2048 != 0;
+      const auto first = reinterpret_cast<std::uintptr_t>(source_.x.data);
+      return first != 0 && (first | stride) % alignment == 0 && stride % 2048 != 0;
     } else {
       return false;
     }
@@ -338,6 +342,7 @@ class packed_rows {
   Packed w_;
   Source source_;
   bool in_place_ = false;
+  bool needs_no_copy_ = false;  // wherever X begins
   std::size_t stride_ = 0;
   std::size_t at_once_ = 0;
   std::size_t compacted_at_once_ = 0;
