@@ -60,7 +60,8 @@ class rows_estimate {
   /// Whether a panel's sums can be those of tiles (kernel/loop/tile_rows.hpp): of dense weights, and of these.
   static constexpr bool has_dense_tiles = has_tiles_v<atom> && scales_fill_tiles_v<G>;
   static constexpr bool has_tiles =
-      has_dense_tiles && (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
+      has_dense_tiles &&
+      (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -153,8 +154,8 @@ class rows_estimate {
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.bitmask + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
-           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
-           costs.call;
+           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) +
+           packing_x() + costs.call;
   }
 
  private:
@@ -254,7 +255,8 @@ class rows_estimate {
         ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, tile_rows::tallest)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
-    if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
+    if constexpr (scales_along_k_v<G>)
+      of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
     const double products =
         groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);

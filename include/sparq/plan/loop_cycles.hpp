@@ -3,9 +3,9 @@
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2, and bytes, floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on
-// Emerald Rapids (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of
-// whole products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
+// AVX2, and bytes (in tiles of AMX, too), floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of
+// sparq_plan_sweep on Zen 3 and on Emerald Rapids (docs/plan.md). The rest of AVX-512: counted instructions of whole
+// products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
 
 #include <sparq/kernel/select.hpp>
 #include <sparq/numeric/floating.hpp>
@@ -268,11 +268,11 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
-                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2, .bitmask = 7.2,
-                   .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
+                   .bitmask = 7.2, .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
-                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
-                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
+                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5,
+                      .few_packed_k = 0.8, .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600, .call_in_registers = 450}};
 }
@@ -303,8 +303,8 @@ constexpr loop_cycles avx2_floats() {
                    .store = 13,
                    .call = 300},
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
-                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8, .bitmask = 7.8,
-                   .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
+                   .bitmask = 7.8, .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
           .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
                       .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
@@ -323,8 +323,8 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .store = 20,
                    .call = 200},
           .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5, .bitmask = 5,
-                   .again = 6, .kept_bytes = 1e6, .columns = 5},
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5,
+                   .bitmask = 5, .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},

@@ -100,8 +100,8 @@ class packed_rows {
   std::size_t at_once() const { return at_once_; }
   /// Of these, rows that are compacted together by positions, which stay in the first-level cache.
   std::size_t compacted_at_once() const { return compacted_at_once_; }
-  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64. They do not depend on where X begins,
-  /// so that a workspace that was measured suffices for any X.
+  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64, wherever X begins: a workspace that
+  /// was measured suffices for any X.
   std::size_t bytes(std::size_t m) const {
     if (needs_no_copy_) return 0;
     const std::size_t rows = (std::min)(m, at_once_),

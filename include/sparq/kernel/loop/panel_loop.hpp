@@ -10,7 +10,7 @@
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 //
-// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp); then a block has 32 rows.
+// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp), 32 rows at a time.
 
 #include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/epilogue/epilogue.hpp>
