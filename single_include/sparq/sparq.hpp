@@ -21079,7 +21079,8 @@ class packed_rows {
   packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
               std::size_t block = Atom::block_rows, bool in_lines = false)
       : w_(w), source_(source) {
-    in_place_ = lies_in_place() && (!in_lines || begins_lines());
+    needs_no_copy_ = lies_in_place() && !in_lines;
+    in_place_ = needs_no_copy_ || (lies_in_place() && begins_lines());
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -21103,9 +21104,10 @@ class packed_rows {
   std::size_t at_once() const { return at_once_; }
   /// Of these, rows that are compacted together by positions, which stay in the first-level cache.
   std::size_t compacted_at_once() const { return compacted_at_once_; }
-  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
+  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64, wherever X begins: a workspace that
+  /// was measured suffices for any X.
   std::size_t bytes(std::size_t m) const {
-    if (in_place_) return 0;
+    if (needs_no_copy_) return 0;
     const std::size_t rows = (std::min)(m, at_once_),
                       packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
     return round_up(packed * stride_ * sizeof(packed_x), alignment) +
@@ -21306,11 +21308,13 @@ class packed_rows {
     }
   }
 
-  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache.
+  /// Whether all rows begin with lines, but not with lines that meet in few sets of the first-level cache. Who asks
+  /// without an X is answered for one that lies anywhere.
   bool begins_lines() const {
     if constexpr (Source::in_memory) {
       const std::size_t stride = source_.x.stride * sizeof(x_code);
-      return (reinterpret_cast<std::uintptr_t>(source_.x.row(0)) | stride) % alignment == 0 && stride % 2048 != 0;
+      const auto first = reinterpret_cast<std::uintptr_t>(source_.x.data);
+      return first != 0 && (first | stride) % alignment == 0 && stride % 2048 != 0;
     } else {
       return false;
     }
@@ -21342,6 +21346,7 @@ class packed_rows {
   Packed w_;
   Source source_;
   bool in_place_ = false;
+  bool needs_no_copy_ = false;  // wherever X begins
   std::size_t stride_ = 0;
   std::size_t at_once_ = 0;
   std::size_t compacted_at_once_ = 0;
@@ -21363,7 +21368,7 @@ SPARQ_ABI_END
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 //
-// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp); then a block has 32 rows.
+// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp), 32 rows at a time.
 
 // ==== sparq/kernel/loop/tile_rows.hpp ====
 // Blocks of the rows loop that are multiplied in tiles, where the atom has them: two tiles of rows by two of channels.
@@ -27618,9 +27623,9 @@ SPARQ_ABI_END
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2, and bytes, floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on
-// Emerald Rapids (docs/plan.md); tiles of AMX: set by hand to timed blocks. The rest of AVX-512: counted instructions of
-// whole products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
+// AVX2, and bytes (in tiles of AMX, too), floats and pairs of bf16 on AVX-512 VNNI: fitted to the times of
+// sparq_plan_sweep on Zen 3 and on Emerald Rapids (docs/plan.md). The rest of AVX-512: counted instructions of whole
+// products (docs/decisions/avx512.md); scalar code: guessed. These two are not measured.
 
 #include <algorithm>
 #include <cstddef>
@@ -27879,11 +27884,11 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
-                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2, .bitmask = 7.2,
-                   .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
+                   .bitmask = 7.2, .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
-                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
-                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
+                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5,
+                      .few_packed_k = 0.8, .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600, .call_in_registers = 450}};
 }
@@ -27914,8 +27919,8 @@ constexpr loop_cycles avx2_floats() {
                    .store = 13,
                    .call = 300},
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
-                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8, .bitmask = 7.8,
-                   .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
+                   .bitmask = 7.8, .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
           .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
                       .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
@@ -27934,8 +27939,8 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .store = 20,
                    .call = 200},
           .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5, .bitmask = 5,
-                   .again = 6, .kept_bytes = 1e6, .columns = 5},
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5,
+                   .bitmask = 5, .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},
@@ -28119,7 +28124,8 @@ class rows_estimate {
   /// Whether a panel's sums can be those of tiles (kernel/loop/tile_rows.hpp): of dense weights, and of these.
   static constexpr bool has_dense_tiles = has_tiles_v<atom> && scales_fill_tiles_v<G>;
   static constexpr bool has_tiles =
-      has_dense_tiles && (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
+      has_dense_tiles &&
+      (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -28212,8 +28218,8 @@ class rows_estimate {
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.bitmask + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
-           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
-           costs.call;
+           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) +
+           packing_x() + costs.call;
   }
 
  private:
@@ -28313,7 +28319,8 @@ class rows_estimate {
         ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, tile_rows::tallest)));
     const auto groups = static_cast<double>(weights.groups);
     double of_rows = cycles.tile_group;
-    if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
+    if constexpr (scales_along_k_v<G>)
+      of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
     const double products =
         groups * (static_cast<double>(ceil_div(m_, tile_rows::least)) * of_rows + parts * cycles.decoded_group);
     const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
