@@ -93,6 +93,13 @@ void check_scaled_tiles() {
   }
 }
 
+/// Random bytes, of which the first begins a line of a cache.
+aligned_buffer random_lines(std::size_t count, sparq_test::random_source& random) {
+  aligned_buffer lines(count);
+  for (std::byte& b : lines.bytes()) b = static_cast<std::byte>(random.below(256));
+  return lines;
+}
+
 /// What explain says of m rows of X by 48 channels. - `pruned`: every third channel has no weights
 template <class Format, numeric W, class Granularity = default_granularity<W>>
 explanation explain_rows(std::size_t m, std::size_t k = 128, bool pruned = false) {
@@ -158,10 +165,8 @@ TEST_CASE("matrix: X is read where it lies in tiles, if its rows begin with line
   const sparq_test::amx_in_use tiles;
   const auto check = [&](std::size_t m, std::size_t k, std::size_t stride, std::size_t shift, bool in_place) {
     INFO("m " << m << ", k " << k << ", stride " << stride << ", shift " << shift);
-    std::vector<std::uint8_t> memory(m * stride + 128);
-    for (std::uint8_t& v : memory) v = static_cast<std::uint8_t>(random.below(256));
-    std::uint8_t* first = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) + shift;
-    const matrix_view<const std::uint8_t> x(first, m, k, stride);
+    const aligned_buffer lines = random_lines(m * stride + shift, random);
+    const matrix_view x(reinterpret_cast<const std::uint8_t*>(lines.bytes().data()) + shift, m, k, stride);
     const auto w = sparq_test::random_tensor<dense, s8>({40, k}, sparq_test::random_style(random), random);
     const auto packed = pack(w);
     std::vector<std::int32_t> y(m * 40);
@@ -186,9 +191,8 @@ TEST_CASE("matrix: a workspace that was measured suffices for an X that lies any
   constexpr std::size_t m = 33, n = 40, k = 128, stride = 192;
   const auto w = sparq_test::random_tensor<dense, s8>({n, k}, sparq_test::random_style(random), random);
   const auto packed = pack(w);
-  std::vector<std::uint8_t> memory(m * stride + 128);
-  for (std::uint8_t& v : memory) v = static_cast<std::uint8_t>(random.below(256));
-  const std::uint8_t* line = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64);
+  const aligned_buffer lines = random_lines(m * stride + 1, random);
+  const auto* line = reinterpret_cast<const std::uint8_t*>(lines.bytes().data());
   std::vector<std::int32_t> y(m * n);
   const matrix_view<std::int32_t> out(y.data(), m, n);
   const matrix_view<const std::uint8_t> aligned(line, m, k, stride);
