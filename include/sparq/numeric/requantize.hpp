@@ -24,6 +24,7 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -59,7 +60,10 @@ struct tflite_parameters {
   std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
   std::int32_t shift = 0;       ///< [-31, MostShift], positive = left
 
-  constexpr bool is_valid() const { return multiplier >= 0 && shift >= -31 && shift <= MostShift; }
+  /// As of scale_parameters.
+  constexpr bool is_valid() const {
+    return (int{multiplier >= 0} & int{shift >= -31} & int{shift <= MostShift}) != 0;
+  }
   status validate() const {
     if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
     if (shift < -31 || shift > MostShift)
@@ -96,7 +100,10 @@ struct scale_parameters {
   using policy = Policy;
   float scale = 0.0f;  ///< finite, 0 or more
 
-  constexpr bool is_valid() const { return scale >= 0.0f && is_finite(scale); }
+  /// Without a branch: every call asks for the parameters of all channels.
+  constexpr bool is_valid() const {
+    return (int{scale >= 0.0f} & int{scale <= std::numeric_limits<float>::max()}) != 0;
+  }
   status validate() const {
     if (is_valid()) return {};
     return detail::refuse(Policy::name, "scale", number_text(scale), "finite and 0 or more");

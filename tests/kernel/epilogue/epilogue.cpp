@@ -82,7 +82,7 @@ void check_tiles_of_bytes(Parameters (*parameters_of)(std::size_t), std::int32_t
   for (std::size_t j = 0; j < n; ++j) parameters[j] = parameters_of(j);
   const epilogue stages{bias_per_row(of_row),
                         requantize_to_codes<Out>(std::span<const Parameters>(parameters), zero_point, low, high)};
-  for (const std::size_t channels : {1, 15, 16, 17, 31, 32, 33, 48, 63, 64, 79, 80})
+  for (const std::size_t channels : {1U, 15U, 16U, 17U, 31U, 32U, 33U, 48U, 63U, 64U, 79U, 80U})
     for (std::size_t rows = 0; rows <= most_rows; ++rows) {
       std::vector<byte> y((most_rows + first_row) * n, byte{99});
       const matrix_view<byte> view(y.data(), most_rows + first_row, n);

@@ -64,6 +64,12 @@ m512i interleaved(m512i a, m512i b, std::size_t first) {
 }  // namespace
 
 m512i loadu_si512(const void* p) { return out(simde_mm512_loadu_si512(p)); }
+m512i maskz_loadu_epi8(std::uint64_t k, const void* p) {  // reads what the mask names, and no more
+  m512i result{};
+  for (std::size_t i = 0; i < 64; ++i)
+    if ((k >> i & 1) != 0) result.bytes[i] = static_cast<const std::uint8_t*>(p)[i];
+  return result;
+}
 void storeu_si512(void* p, m512i a) { simde_mm512_storeu_si512(p, in(a)); }
 m512 loadu_ps(const void* p) { return out(simde_mm512_loadu_ps(p)); }
 void storeu_ps(void* p, m512 a) { simde_mm512_storeu_ps(p, in(a)); }

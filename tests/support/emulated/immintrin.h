@@ -28,6 +28,7 @@ struct m512 {
 };
 
 m512i loadu_si512(const void* p);
+m512i maskz_loadu_epi8(std::uint64_t k, const void* p);
 void storeu_si512(void* p, m512i a);
 m512 loadu_ps(const void* p);
 void storeu_ps(void* p, m512 a);
@@ -136,6 +137,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #undef _mm512_cmplt_epu16_mask
 #undef _mm512_cmplt_epu32_mask
 #define _mm512_loadu_si512 ::sparq_test::emulated::loadu_si512
+#define _mm512_maskz_loadu_epi8 ::sparq_test::emulated::maskz_loadu_epi8
 #define _mm512_storeu_si512 ::sparq_test::emulated::storeu_si512
 #define _mm512_loadu_ps ::sparq_test::emulated::loadu_ps
 #define _mm512_storeu_ps ::sparq_test::emulated::storeu_ps

@@ -77,13 +77,15 @@ struct requantize {
                              std::string(Out::name));
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
-    for (std::size_t i = 0; i < n; ++i) {
-      // To make a status for each channel takes 1 % of the time of a product of 768 channels and k's.
-      if constexpr (requires { per_channel[i].is_valid(); })
-        if (per_channel[i].is_valid()) continue;
+    // Every call checks them: one by one they would take 1 us of 768 channels.
+    if constexpr (requires(const Parameters& p) { p.is_valid(); }) {
+      int are_valid = 1;
+      for (const Parameters& p : per_channel) are_valid &= int{p.is_valid()};
+      if (are_valid != 0) return {};
+    }
+    for (std::size_t i = 0; i < n; ++i)
       if (status s = per_channel[i].validate(); !s.ok())
         return status::failure("requantize: channel " + std::to_string(i) + ": " + s.message());
-    }
     return {};
   }
   SPARQ_INLINE auto for_channels(const lane_position& at) const {

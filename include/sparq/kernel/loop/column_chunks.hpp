@@ -26,7 +26,8 @@ class column_chunks {
 
   /// - `by_sections`: panels that are cut along k are decoded a section at a time
   explicit column_chunks(const Packed& w, bool by_sections = false)
-      : w_(w), by_sections_(by_sections && may_go_by_sections && w.sections_per_panel() > 1) {
+      : w_(w), per_panel_(w.sections_per_panel()), by_sections_(by_sections && may_go_by_sections && per_panel_ > 1) {
+    if (per_panel_ != 0) sections_ = w.sections(0).data();
     for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
   }
 
@@ -35,9 +36,9 @@ class column_chunks {
 
   /// Where in the stream of codes a panel starts.
   std::size_t first_code(std::size_t panel) const {
-    if (w_.sections_per_panel() == 0) return 0;
-    if (panel < w_.panels()) return static_cast<std::size_t>(w_.sections(panel).front().codes);
-    const auto& last = w_.sections(w_.panels() - 1).back();
+    if (per_panel_ == 0) return 0;
+    if (panel < w_.panels()) return static_cast<std::size_t>(section(panel, 0).codes);
+    const auto& last = section(w_.panels() - 1, per_panel_ - 1);
     return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
   }
   /// Codes of all panels.
@@ -128,7 +129,7 @@ class column_chunks {
                       const typename Atom::weight** to) const noexcept {
     for (std::size_t p = first; p < last; ++p) {
       if (!in_place<Atom> && p + 1 < last) fetch_section(p + 1, i);
-      const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
+      const auto begin = static_cast<std::size_t>(section(p, i).codes);
       if constexpr (in_place<Atom>) {
         to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
       } else {
@@ -141,6 +142,10 @@ class column_chunks {
   }
 
  private:
+  /// w_ divides and looks its array up in every call: 1 % of a product with 98 % zeros.
+  const typename Packed::section& section(std::size_t panel, std::size_t i) const {
+    return sections_[panel * per_panel_ + i];
+  }
   /// Codes [first, first + count) of the stream.
   template <class Atom>
   void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
@@ -161,29 +166,30 @@ class column_chunks {
   void fetch_section(std::size_t panel, std::size_t i) const noexcept {
     const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
     const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
-    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end;
+    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(section(panel, i).codes)); at < end;
          at += 64)
       machine::fetch_ahead(codes, at / sizeof *codes);
   }
   /// The end of the codes of section i of a panel.
   std::size_t section_end(std::size_t panel, std::size_t i) const {
-    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes)
-                                           : first_code(panel + 1);
+    return i + 1 < per_panel_ ? static_cast<std::size_t>(section(panel, i + 1).codes) : first_code(panel + 1);
   }
   /// Codes of a strip that are decoded at once.
   std::size_t strip_codes(std::size_t s) const {
     if (!by_sections_) return first_code(first_panel(s + 1)) - first_code(first_panel(s));
     std::size_t most = 0;
-    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+    for (std::size_t i = 0; i < per_panel_; ++i) {
       std::size_t codes = 0;
       for (std::size_t p = first_panel(s); p < first_panel(s + 1); ++p)
-        codes += section_end(p, i) - static_cast<std::size_t>(w_.sections(p)[i].codes);
+        codes += section_end(p, i) - static_cast<std::size_t>(section(p, i).codes);
       most = (std::max)(most, codes);
     }
     return most;
   }
 
   Packed w_;
+  std::size_t per_panel_;
+  const typename Packed::section* sections_ = nullptr;
   bool by_sections_;
   std::size_t largest_strip_ = 0;
 };

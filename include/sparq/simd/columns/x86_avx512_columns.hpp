@@ -14,7 +14,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace sparq {
@@ -63,14 +62,9 @@ struct columns4_avx512vnni {
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    const __mmask64 rows = ~std::uint64_t{0} >> (64 - count);  // a copy of fewer would wait for its own stores
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 64) {
-        std::memcpy(rest, x, count);
-        from = rest;
-      }
-      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
+      const __m512i row = _mm512_xor_si512(_mm512_maskz_loadu_epi8(rows, x), top);
       _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
     }
   }
@@ -129,8 +123,11 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      machine::store_128(block, _mm_xor_si128(machine::load_128(x, count), top));
+    const __mmask64 rows = ~std::uint64_t{0} >> (64 - count);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      const __m256i row = _mm512_castsi512_si256(_mm512_maskz_loadu_epi8(rows, x));
+      machine::store_128(block, _mm_xor_si128(_mm256_castsi256_si128(row), top));
+    }
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
