@@ -115,14 +115,22 @@ TEST_CASE("packed_rows: a panel that lists its k's gets them, in order") {
 
 TEST_CASE("packed_rows: a panel whose channels share positions gets their k's, some rows at a time, or X permuted") {
   constexpr std::size_t m = 150, n = 16;
-  for (const std::size_t k : {96u, 70u}) {
+  for (const std::size_t k : {256u, 96u, 70u}) {
     const std::vector<std::uint8_t> x = random_bytes(m * k);
     std::vector<std::int8_t> codes(n * k);
     for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = i % k % 4 == 1 || i % k % 4 == 3;
     const auto w = pack(encode_codes<tile_n_m<16, 2, 4>, s8, per_tensor>(codes, {n, k}, {1.0F}));
-    const packed_rows<decltype(w.view()), atom, strided_rows<std::uint8_t>> rows(
-        w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, 1);
-    REQUIRE(rows.permutes != rows.shares_positions);
-    check_compacted(rows, w.view().panels()[0], x, k);
+    using rows_of_x = packed_rows<decltype(w.view()), atom, strided_rows<std::uint8_t>>;
+    REQUIRE(rows_of_x::permutes != rows_of_x::shares_positions);
+    aligned_buffer memory(x.size() + 64);
+    std::size_t bytes = 0;
+    for (const std::size_t offset : {0u, 16u, 63u}) {  // rows that begin with lines may be read where they are
+      auto* at = reinterpret_cast<std::uint8_t*>(memory.data()) + offset;
+      std::copy(x.begin(), x.end(), at);
+      const rows_of_x rows(w.view(), {matrix_view<const std::uint8_t>(at, m, k)}, 1);
+      check_compacted(rows, w.view().panels()[0], x, k);
+      if (offset == 0) bytes = rows.bytes(m);
+      CHECK(rows.bytes(m) == bytes);  // a workspace suffices wherever X begins
+    }
   }
 }

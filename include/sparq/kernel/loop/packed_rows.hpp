@@ -32,7 +32,7 @@ struct compaction_of {
 template <class Atom, class Window>
 struct compaction_of<Atom, Window, false> {
   struct type {
-    static constexpr bool in_words = false;
+    static constexpr bool in_words = false, reads_lines = false;
     struct pair {};
   };
 };
@@ -185,7 +185,7 @@ class packed_rows {
   void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte*) const noexcept
     requires shares_positions
   {
-    if (source_stride_ == 0) return;
+    if (!copies_source_) return;
     const std::size_t k = w_.shape().k;
     x_code* to = source_rows(x, rows);
     auto cursor = source_.start(m);
@@ -224,7 +224,7 @@ class packed_rows {
     std::size_t stride = source_stride_;
     const x_code* from = source_rows(x, packed) + first * stride;
     if constexpr (Source::in_memory)
-      if (stride == 0) from = source_.x.row(m + first), stride = source_.x.stride;
+      if (!copies_source_) from = source_.x.row(m + first), stride = source_.x.stride;
     if constexpr (compacts_as_read) {
       compaction::run(from, stride, rows, by.first, by.end, x, stride_);
     } else {
@@ -276,7 +276,8 @@ class packed_rows {
       pairs_ = (std::max)(pairs_, pairs);
       elements = (std::max)(elements, std::size_t{panel.groups} * Atom::group_k);
     }
-    if (!Source::in_memory || end > k * sizeof(x_code))
+    copies_source_ = !Source::in_memory || end > k * sizeof(x_code) || (compaction::reads_lines && !begins_lines());
+    if (copies_source_ || compaction::reads_lines)
       source_stride_ = round_up((std::max)(end, (k + compact_slack) * sizeof(x_code)), alignment) / sizeof(x_code);
     return elements;
   }
@@ -355,7 +356,8 @@ class packed_rows {
   std::size_t stride_ = 0;
   std::size_t at_once_ = 0;
   std::size_t compacted_at_once_ = 0;
-  std::size_t source_stride_ = 0;  // of rows that are compacted by positions; 0: they lie in place
+  bool copies_source_ = false;     // rows that are compacted by positions, which lie in place otherwise
+  std::size_t source_stride_ = 0;  // of the copies, 0 where no X asks for them
   std::size_t pairs_ = 0;
 };
 

@@ -33,6 +33,8 @@ namespace machine {
 template <class From, class To, class Window, bool InWords>
 struct compaction_avx2 {
   static constexpr bool in_words = InWords;
+  /// Lanes of 16 bytes seldom lie in two lines of a cache.
+  static constexpr bool reads_lines = false;
   static constexpr std::size_t group_k = Window::positions_per_group;
   static constexpr std::size_t group_bytes = group_k * sizeof(To);
   static constexpr bool widens = sizeof(To) != sizeof(From);

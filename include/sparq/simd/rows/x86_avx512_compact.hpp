@@ -30,6 +30,8 @@ template <class Byte, class Window>
 struct compaction_avx512 {
   static_assert(sizeof(Byte) == 1, "sparq: this compacts bytes");
   static constexpr bool in_words = false;
+  /// Rows that begin with lines of a cache are read 1.4 times as fast: half of all other loads lie in two.
+  static constexpr bool reads_lines = true;
   static constexpr std::size_t group_k = Window::positions_per_group, register_groups = 64 / group_k;
 
   /// Bytes of X from the window of one group to that of another.
