@@ -9,7 +9,6 @@
 #include <sparq/simd/columns/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -69,9 +68,8 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
     const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
       for (std::size_t v = 0; v < 4; ++v) {
-        const std::size_t absent = 64 - (std::min)(4 * count - (std::min)(4 * count, 64 * v), std::size_t{64});
-        const __mmask64 present = absent == 64 ? 0 : ~std::uint64_t{0} >> absent;
-        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_maskz_loadu_epi8(present, x + 64 * v), top));
+        const __m512i row = _mm512_maskz_loadu_epi8(machine::bytes_there(4 * count, 64 * v), x + 64 * v);
+        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(row, top));
       }
     }
   }
