@@ -12499,6 +12499,17 @@ SPARQ_ABI_BEGIN
 
 #if SPARQ_HAS_AVX512VNNI
 
+namespace machine {
+
+/// Which bytes of a register that begins `at` bytes into `count` of them are there. A load under this mask waits for
+/// nothing; a copy to a whole register would wait for its own stores.
+constexpr std::uint64_t bytes_there(std::size_t count, std::size_t at = 0) {
+  const std::size_t there = count > at ? count - at : 0;
+  return there < 64 ? (std::uint64_t{1} << there) - 1 : ~std::uint64_t{0};
+}
+
+}  // namespace machine
+
 /// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
 template <integer_numeric X, integer_numeric W>
 struct columns4_avx512vnni {
@@ -12540,7 +12551,7 @@ struct columns4_avx512vnni {
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    const __mmask64 rows = ~std::uint64_t{0} >> (64 - count);  // a copy of fewer would wait for its own stores
+    const __mmask64 rows = machine::bytes_there(count);
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
       const __m512i row = _mm512_xor_si512(_mm512_maskz_loadu_epi8(rows, x), top);
       _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
@@ -12601,7 +12612,7 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    const __mmask64 rows = ~std::uint64_t{0} >> (64 - count);
+    const __mmask64 rows = machine::bytes_there(count);
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
       const __m256i row = _mm512_castsi512_si256(_mm512_maskz_loadu_epi8(rows, x));
       machine::store_128(block, _mm_xor_si128(_mm256_castsi256_si128(row), top));
@@ -12739,7 +12750,6 @@ SPARQ_ABI_END
 //
 //   block: [quad of k's][register][row][4 k's]
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12799,9 +12809,8 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
     const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
       for (std::size_t v = 0; v < 4; ++v) {
-        const std::size_t absent = 64 - (std::min)(4 * count - (std::min)(4 * count, 64 * v), std::size_t{64});
-        const __mmask64 present = absent == 64 ? 0 : ~std::uint64_t{0} >> absent;
-        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_maskz_loadu_epi8(present, x + 64 * v), top));
+        const __m512i row = _mm512_maskz_loadu_epi8(machine::bytes_there(4 * count, 64 * v), x + 64 * v);
+        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(row, top));
       }
     }
   }
