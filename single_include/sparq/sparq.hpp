@@ -18714,7 +18714,9 @@ class column_chunks {
   /// Codes [first, first + count) of the stream.
   template <class Atom>
   void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
-    if constexpr (groups_fill_bytes) {
+    if constexpr (groups_fill_bytes && std::is_same_v<typename numeric_type::code, typename Atom::weight>) {
+      unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first), {buffer, count});
+    } else if constexpr (groups_fill_bytes) {
       typename numeric_type::code piece[512];
       for (std::size_t i = 0; i < count; i += 512) {
         const std::size_t codes = (std::min)(std::size_t{512}, count - i);
