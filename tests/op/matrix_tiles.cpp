@@ -198,7 +198,7 @@ TEST_CASE("matrix: a workspace that was measured suffices for an X that lies any
   const matrix_view<const std::uint8_t> aligned(line, m, k, stride);
   for (const explanation& said :
        {explain_gemm<std::uint8_t, std::int32_t>(m, packed), explain_gemm(aligned, packed, out)})
-    for (const std::size_t shift : {0, 1})
+    for (const std::size_t shift : {0U, 1U})
       for (const std::size_t bytes : {said.workspace_bytes, said.least_workspace_bytes}) {
         INFO("shift " << shift << ", " << bytes << " bytes");
         aligned_buffer block(bytes);

@@ -72,7 +72,7 @@ TEST_CASE("x86_amx: tiles hold the sums of bytes, with groups that fill none") {
   const sparq_test::amx_in_use tiles;
   sparq_test::random_source random;
   INFO(random.text());
-  for (const std::size_t groups : {16, 17, 19, 31, 32, 33, 47, 48, 100}) {
+  for (const std::size_t groups : {16U, 17U, 19U, 31U, 32U, 33U, 47U, 48U, 100U}) {
     check_tiles<true, 2, 2>(groups, random);
     check_tiles<true, 2, 1>(groups, random);
     check_tiles<true, 1, 2>(groups, random);
