@@ -182,7 +182,8 @@ class product_case : public product {
       sparq::gemm(x, w, y, sparq::epilogue<>{}, sparq::serial, scratch_);
   }
   sparq::loop_kind choose(const product_request& request) const {
-    if (request.loop.empty() && !request.k_major) return sparq::choose_loop(w_, m_);
+    if (request.loop.empty() && !request.k_major)
+      return sparq::choose_loop<void, std::conditional_t<is_integer, y_type, void>>(w_, m_);
     if (request.loop == "columns" || request.k_major) return sparq::loop_kind::columns;
     if (request.loop == "window") {
       if (!sparq::takes_windows_v<Format, W, sparq::default_granularity<W>>)
