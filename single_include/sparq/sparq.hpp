@@ -11009,7 +11009,7 @@ template <class Byte, class Window>
 struct compaction_avx512 {
   static_assert(sizeof(Byte) == 1, "sparq: this compacts bytes");
   static constexpr bool in_words = false;
-  /// Rows that begin with lines of a cache are read 1.4 times as fast: half of all other loads lie in two.
+  /// A load of 64 bytes that does not begin with a line of a cache lies in two, and takes twice as long.
   static constexpr bool reads_lines = true;
   static constexpr std::size_t group_k = Window::positions_per_group, register_groups = 64 / group_k;
 
