@@ -45,19 +45,21 @@ TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch"
                       parts = 1 + random.below(12);
     std::vector<int> runs(rows * strips);
     const counting_loop loop{rows, strips, random.below(300), 1 + random.below(200), &runs};
-    const auto grid = machine::work_grid::make(parts, rows, block, strips);
-    CHECK((grid.parts() >= 1 && grid.parts() <= parts));
-    CHECK(grid.part_rows(rows, block) % block == 0);
     const std::size_t least = random.chance(0.5) ? 1 : block;
-    const std::size_t enough = grid.parts() * loop.scratch_bytes((std::min)(least, rows));
-    std::vector<std::byte> scratch(enough + random.below(20000));
     sparq_test::scrambled_executor executor{parts, &random};
-    machine::run_parts(loop, grid, rows, block, least, scratch, executor);
+    const auto run_from = [&](std::size_t first_row) {
+      const std::size_t m = rows - first_row;
+      const auto grid = machine::work_grid::make(parts, m, block, strips);
+      CHECK((grid.parts() >= 1 && grid.parts() <= parts));
+      CHECK(grid.part_rows(m, block) % block == 0);
+      const std::size_t enough = grid.parts() * loop.scratch_bytes((std::min)(least, m));
+      std::vector<std::byte> scratch(enough + random.below(20000));
+      machine::run_parts(loop, grid, m, block, least, scratch, executor, first_row);
+    };
+    run_from(0);
     REQUIRE(runs == std::vector<int>(rows * strips, 1));
-
     const std::size_t before = random.below(rows + 1);  // rows that are left alone
-    machine::run_parts(loop, machine::work_grid::make(parts, rows - before, block, strips), rows - before, block, least,
-                       scratch, executor, before);
+    run_from(before);
     for (std::size_t i = 0; i < runs.size(); ++i) REQUIRE(runs[i] == (i < before * strips ? 1 : 2));
   }
 }
