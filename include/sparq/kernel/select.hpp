@@ -159,9 +159,11 @@ template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
+#endif
+#if SPARQ_HAS_AVX512VNNI
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<quads4_avx512vnni<X, W>> {
-  using type = columns4_few_avx512vbmi<X, W>;
+  using type = quads4_avx512vnni<X, W, 1>;
 };
 #endif
 /// Whether that of the columns loop takes a last block of so many rows.

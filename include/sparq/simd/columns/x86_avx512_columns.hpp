@@ -167,6 +167,8 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }();
 };
 
+#endif  // SPARQ_HAS_AVX512VBMI
+
 namespace machine {
 
 /// A block of 64 rows and up to 16 behind it, which Block and Few have packed.
@@ -190,12 +192,6 @@ struct tall_avx512 : Block {
     return x;
   }
 };
-
-}  // namespace machine
-
-#endif  // SPARQ_HAS_AVX512VBMI
-
-namespace machine {
 
 /// X is packed as bytes that have no sign any more.
 template <integer_numeric X, integer_numeric W>
