@@ -189,7 +189,7 @@ TEST_CASE("gemm: explains the columns loop, and which X it copies or turns") {
   CHECK(rows.loop == "columns");
   CHECK(rows.weights == "columns s8 per_tensor 4x4");
   CHECK(rows.x_access.substr(0, 10) == "transposed");
-  CHECK(explain_gemm<std::uint8_t, std::int32_t>(2, w).loop == "columns, gathering");
+  CHECK(explain_gemm<std::uint8_t, std::int32_t>(1, w).loop == "columns, gathering");
   const auto columns = explain_gemm(k_major_view<const std::uint8_t>(nullptr, 40, 7), w,
                                     k_major_view<std::int32_t>(nullptr, 40, 5));
   CHECK(columns.x_access.substr(0, 6) == "copied");

@@ -77,8 +77,6 @@ struct column_blocking {
     const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
     return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
   }
-  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
-  static constexpr std::size_t gathered_rows = 2;
   /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
   static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
 };

@@ -176,6 +176,17 @@ constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
     return rows <= few::lanes * few::registers && k >= few::least_k;
 }
 
+/// Rows of X that the columns loop gathers where there are no more: a block of theirs would be mostly empty. Atoms for
+/// few rows may say that theirs wins earlier.
+template <class Atom>
+inline constexpr std::size_t gathered_rows = [] {
+  using few = typename few_rows_atom<Atom>::type;
+  if constexpr (requires { few::gathered_rows; })
+    return few::gathered_rows;
+  else
+    return std::size_t{2};
+}();
+
 }  // namespace machine
 
 SPARQ_ABI_END

@@ -70,7 +70,7 @@ class columns_estimate {
 
  private:
   double of(const work& weights) const {
-    if (m_ > column_blocking::gathered_rows) return blocks(weights);
+    if (m_ > gathered_rows<atom>) return blocks(weights);
     // half of the reading goes beside instructions; of floats none where it starts anew after every wrong guess
     constexpr double waited = chooses_k && has_rest && !N::is_integer ? 1 : 0.5;
     return weights.bytes / all_cycles.read.asked * waited + gathering(weights);

@@ -63,7 +63,7 @@ class column_loop {
   column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
-    gathers_ = y.rows <= column_blocking::gathered_rows;
+    gathers_ = y.rows <= machine::gathered_rows<Atom>;
     const std::size_t block_bytes = x_k() * block_rows * sizeof(packed_x);
     cached_rows_ = chunks::template blocks<Atom>(block_bytes, chunks_.by_sections(), chunks_.codes()) * block_rows;
   }

@@ -117,7 +117,7 @@ template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   using x_code = typename X::code;
-  static constexpr std::size_t registers = 1, least_k = 0;
+  static constexpr std::size_t registers = 1, least_k = 0, gathered_rows = 1;
   using packed_x = std::uint8_t;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
@@ -240,7 +240,7 @@ template <numeric X, numeric W>
 struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 1> {
   static constexpr std::string_view name = columns1_avx512<X, W>::name;
   static constexpr isa needs = columns1_avx512<X, W>::needs;
-  static constexpr std::size_t least_k = 0;
+  static constexpr std::size_t least_k = 0, gathered_rows = 1;
 };
 
 namespace machine {

@@ -25,7 +25,7 @@ template <integer_numeric X, integer_numeric W, std::size_t Registers = 4>
 struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
-  static constexpr std::size_t registers = Registers, run = 4, least_k = 0;
+  static constexpr std::size_t registers = Registers, run = 4, least_k = 0, gathered_rows = 0;
   using x_code = typename X::code;
   using packed_x = std::uint8_t;
   template <std::size_t V>
