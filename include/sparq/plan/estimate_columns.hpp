@@ -121,7 +121,9 @@ class columns_estimate {
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    const double of_group = weights.has_runs ? cycles.run_group : group;
+    // a run is only loaded, as many registers as rows fill
+    const double of_run = cycles.run_group * static_cast<double>(k_bytes) / static_cast<double>(row_bytes);
+    const double of_group = weights.has_runs ? of_run : group;
     const double loads = weights.groups * (fetching + of_group);
     const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
     // groups for few channels are loaded longer than they are added, others are not; nothing hides fetching
