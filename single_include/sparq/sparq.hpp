@@ -12595,7 +12595,7 @@ template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   using x_code = typename X::code;
-  static constexpr std::size_t registers = 1, least_k = 0;
+  static constexpr std::size_t registers = 1, least_k = 0, gathered_rows = 1;
   using packed_x = std::uint8_t;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
@@ -12718,7 +12718,7 @@ template <numeric X, numeric W>
 struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 1> {
   static constexpr std::string_view name = columns1_avx512<X, W>::name;
   static constexpr isa needs = columns1_avx512<X, W>::needs;
-  static constexpr std::size_t least_k = 0;
+  static constexpr std::size_t least_k = 0, gathered_rows = 1;
 };
 
 namespace machine {
@@ -12762,7 +12762,7 @@ template <integer_numeric X, integer_numeric W, std::size_t Registers = 4>
 struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
-  static constexpr std::size_t registers = Registers, run = 4, least_k = 0;
+  static constexpr std::size_t registers = Registers, run = 4, least_k = 0, gathered_rows = 0;
   using x_code = typename X::code;
   using packed_x = std::uint8_t;
   template <std::size_t V>
@@ -16303,8 +16303,6 @@ struct column_blocking {
     const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
     return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
   }
-  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
-  static constexpr std::size_t gathered_rows = 2;
   /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
   static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
 };
@@ -18569,6 +18567,17 @@ constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
     return rows <= few::lanes * few::registers && k >= few::least_k;
 }
 
+/// Rows of X that the columns loop gathers where there are no more: a block of theirs would be mostly empty. Atoms for
+/// few rows may say that theirs wins earlier.
+template <class Atom>
+inline constexpr std::size_t gathered_rows = [] {
+  using few = typename few_rows_atom<Atom>::type;
+  if constexpr (requires { few::gathered_rows; })
+    return few::gathered_rows;
+  else
+    return std::size_t{2};
+}();
+
 }  // namespace machine
 
 SPARQ_ABI_END
@@ -19217,7 +19226,7 @@ class column_loop {
   column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
-    gathers_ = y.rows <= column_blocking::gathered_rows;
+    gathers_ = y.rows <= machine::gathered_rows<Atom>;
     const std::size_t block_bytes = x_k() * block_rows * sizeof(packed_x);
     cached_rows_ = chunks::template blocks<Atom>(block_bytes, chunks_.by_sections(), chunks_.codes()) * block_rows;
   }
@@ -28491,7 +28500,7 @@ class columns_estimate {
 
  private:
   double of(const work& weights) const {
-    if (m_ > column_blocking::gathered_rows) return blocks(weights);
+    if (m_ > gathered_rows<atom>) return blocks(weights);
     // half of the reading goes beside instructions; of floats none where it starts anew after every wrong guess
     constexpr double waited = chooses_k && has_rest && !N::is_integer ? 1 : 0.5;
     return weights.bytes / all_cycles.read.asked * waited + gathering(weights);
@@ -28542,7 +28551,9 @@ class columns_estimate {
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    const double of_group = weights.has_runs ? cycles.run_group : group;
+    // a run is only loaded, as many registers as rows fill
+    const double of_run = cycles.run_group * static_cast<double>(k_bytes) / static_cast<double>(row_bytes);
+    const double of_group = weights.has_runs ? of_run : group;
     const double loads = weights.groups * (fetching + of_group);
     const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
     // groups for few channels are loaded longer than they are added, others are not; nothing hides fetching
