@@ -9067,6 +9067,10 @@ SPARQ_ABI_END
 //     struct list<Count>;                  // made from a const std::uint16_t*; [i] is k i
 //     x_group<V> load_k(const packed_x* block, std::size_t k);
 //
+// An atom for the few rows of a last block (few_rows_atom in kernel/select.hpp) says besides:
+//     static constexpr std::size_t least_k;        // it takes them from this k on
+//     static constexpr std::size_t gathered_rows;  // left to gather_loop where X has no more; 2, if it says nothing
+//
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
 //     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
 //     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
